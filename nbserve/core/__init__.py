@@ -1,0 +1,1 @@
+"""The pure part: no web, no Jupyter."""

@@ -1,0 +1,228 @@
+"""Every error that nbserve raises on purpose, in one tree.
+
+    NbserveError
+    ├── OptionError                  an option, a name or a line that was typed
+    ├── ModelRefused                 what was given cannot be served
+    │   └── NotFitted
+    ├── InputError                   the caller's data
+    │   ├── BodyError                the bytes are not what their type says
+    │   ├── BodyTooLarge
+    │   └── MediaTypeError
+    ├── ModelError                   the model's own fault
+    │   └── OutputError
+    ├── LoadError                    the model could not be brought into memory
+    │   └── SpillError               … or could not be put aside
+    ├── AccessError
+    │   ├── TokenMissing
+    │   └── TokenRefused
+    ├── NotFound
+    ├── MethodNotAllowed
+    ├── Conflict
+    ├── Busy
+    ├── DeadlineExceeded
+    └── ServerError                  the HTTP server itself
+        └── PortTaken
+
+Each is a problem, a remedy and a code. What the code means over HTTP is one table, in `nbserve.web.app`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar
+
+__all__ = [
+    "AccessError",
+    "BodyError",
+    "BodyTooLarge",
+    "Busy",
+    "Conflict",
+    "DeadlineExceeded",
+    "Fault",
+    "InputError",
+    "LoadError",
+    "MediaTypeError",
+    "MethodNotAllowed",
+    "ModelError",
+    "ModelRefused",
+    "NbserveError",
+    "NotFitted",
+    "NotFound",
+    "OptionError",
+    "OutputError",
+    "PortTaken",
+    "ServerError",
+    "SpillError",
+    "TokenMissing",
+    "TokenRefused",
+    "nearest",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong at one place of what was sent."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str
+
+    def to_dict(self) -> dict[str, object]:
+        return {"loc": list(self.loc), "msg": self.msg, "type": self.type}
+
+
+class NbserveError(Exception):
+    """The root: `str(error)` is the problem, `remedy` what to do about it, `code` its stable name."""
+
+    code: ClassVar[str] = "nbserve_error"
+
+    def __init__(self, problem: str, remedy: str = "", *, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+        self.faults = tuple(faults)
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}".rstrip()
+
+
+class OptionError(NbserveError):
+    """An option, a name or a value that was typed is not one that is allowed."""
+
+    code = "option_invalid"
+
+
+class ModelRefused(NbserveError):
+    """What was given has nothing to serve."""
+
+    code = "model_refused"
+
+
+class NotFitted(ModelRefused):
+    """The model has not learned anything yet."""
+
+    code = "model_not_fitted"
+
+
+class InputError(NbserveError):
+    """The caller's data cannot be given to the model; `faults` say where."""
+
+    code = "input_invalid"
+
+
+class BodyError(InputError):
+    """The body is not what its content type says."""
+
+    code = "body_invalid"
+
+
+class BodyTooLarge(InputError):
+    """The body is over the limit."""
+
+    code = "body_too_large"
+
+
+class MediaTypeError(InputError):
+    """The content type is not one that is read."""
+
+    code = "media_type_unsupported"
+
+
+class ModelError(NbserveError):
+    """The model raised; the cause is in `__cause__` and never leaves the kernel."""
+
+    code = "model_failed"
+
+
+class OutputError(ModelError):
+    """The model's answer has no JSON form."""
+
+    code = "output_invalid"
+
+
+class LoadError(NbserveError):
+    """The model could not be brought into memory."""
+
+    code = "load_failed"
+
+
+class SpillError(LoadError):
+    """The model could not be put aside on disk; it stays loaded."""
+
+    code = "spill_failed"
+
+
+class AccessError(NbserveError):
+    """The caller may not."""
+
+    code = "access_denied"
+
+
+class TokenMissing(AccessError):
+    """No token, or one that nobody issued."""
+
+    code = "token_missing"
+
+
+class TokenRefused(AccessError):
+    """The token is known and does not allow this."""
+
+    code = "token_refused"
+
+
+class NotFound(NbserveError):
+    """No endpoint, method or page of that name."""
+
+    code = "not_found"
+
+
+class MethodNotAllowed(NbserveError):
+    """The page exists, the HTTP method does not; `allowed` are those that do."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, problem: str, remedy: str = "", *, allowed: Sequence[str] = ()) -> None:
+        super().__init__(problem, remedy)
+        self.allowed = tuple(allowed)
+
+
+class Conflict(NbserveError):
+    """Two things of one name, or two orders that exclude each other."""
+
+    code = "conflict"
+
+
+class Busy(NbserveError):
+    """The queue is full; ask again in `retry_after_s` seconds."""
+
+    code = "busy"
+
+    def __init__(self, problem: str, remedy: str = "", *, retry_after_s: float = 1.0) -> None:
+        super().__init__(problem, remedy)
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(NbserveError):
+    """The answer did not come in time."""
+
+    code = "deadline_exceeded"
+
+
+class ServerError(NbserveError):
+    """The HTTP server did not start or has stopped."""
+
+    code = "server_failed"
+
+
+class PortTaken(ServerError):
+    """Somebody else listens on the wanted port."""
+
+    code = "port_taken"
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """A sentence's tail that names the known word nearest to `word`, or nothing: ` Did you mean 'age'?`"""
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""

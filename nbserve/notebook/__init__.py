@@ -1,0 +1,1 @@
+"""The kernel's face: session, magics, card."""

@@ -1,0 +1,1 @@
+"""HTTP: knows the core, never Jupyter."""
