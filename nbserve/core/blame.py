@@ -1,0 +1,78 @@
+"""Whose fault an exception is, and how to say it without showing the server's insides."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback as tracebacks
+from collections.abc import Iterator
+from types import CodeType, TracebackType
+
+__all__ = ["forget_locals", "is_callers_fault", "reason_of"]
+
+LONGEST_REASON = 600
+
+# A library's own check of what it was given: an exception that starts there speaks about the caller's data.
+# (end of the file's name, functions; None: any function of the file)
+_CHECKS: tuple[tuple[str, frozenset[str] | None], ...] = (
+    ("sklearn/utils/validation.py", None),
+    ("sklearn/utils/_array_api.py", None),
+    ("sklearn/preprocessing/_encoders.py", frozenset({"_transform", "transform", "_check_X"})),
+    ("sklearn/utils/_encode.py", None),
+    ("sklearn/feature_extraction/text.py", frozenset({"transform", "decode", "_check_stop_words_consistency"})),
+    ("sklearn/impute/_base.py", frozenset({"_validate_input"})),
+    ("sklearn/compose/_column_transformer.py", frozenset({"transform", "_check_X"})),
+)
+
+_PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\'\":,;()]+){2,}[/\\]?")
+
+
+def is_callers_fault(error: BaseException) -> bool:
+    """Whether a library refused the data at its door, judged by where the exception was raised.
+
+    Never by its words: a model that raises `ValueError` of its own has a fault of its own.
+    """
+    if not isinstance(error, (ValueError, TypeError, KeyError)):
+        return False
+    return any(_is_check(code) for code in _innermost(error.__traceback__, 4))
+
+
+def reason_of(error: BaseException) -> str:
+    """`ValueError: what it said`, bounded, with the folders of every path left out."""
+    text = " ".join(str(error).split())
+    text = _PATH.sub(lambda found: "…/" + re.split(r"[/\\]", found.group().rstrip("/\\"))[-1], text)
+    if len(text) > LONGEST_REASON:
+        text = text[:LONGEST_REASON] + "…"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def forget_locals(error: BaseException) -> None:
+    """Empty the frames behind an exception: its traceback can still be read, and holds no model any more."""
+    seen: set[int] = set()
+    follow: BaseException | None = error
+    while follow is not None and id(follow) not in seen:
+        seen.add(id(follow))
+        tracebacks.clear_frames(follow.__traceback__)
+        follow = follow.__cause__ or follow.__context__
+
+
+def _is_check(code: CodeType) -> bool:
+    file = code.co_filename.replace("\\", "/")
+    return any(file.endswith(name) and (known is None or code.co_name in known) for name, known in _CHECKS)
+
+
+def _innermost(traceback: TracebackType | None, count: int) -> Iterator[CodeType]:
+    """The code of the library that raised: the last frames of the traceback, as far as they are of scikit-learn."""
+    codes: list[CodeType] = []
+    while traceback is not None:
+        codes.append(traceback.tb_frame.f_code)
+        traceback = traceback.tb_next
+    home = sys.modules.get("sklearn")
+    root = "" if home is None else (getattr(home, "__path__", None) or [""])[0]
+    for code in reversed(codes[-count:]):
+        if not root or not code.co_filename.startswith(root):
+            # numpy and scipy do the converting for the checks above; the user's own code never does
+            if "site-packages" not in code.co_filename.replace("\\", "/").split("/"):
+                return
+            continue
+        yield code

@@ -1,0 +1,42 @@
+"""How much memory the process holds, and how it is given back."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+
+__all__ = ["give_back", "resident_bytes"]
+
+
+def resident_bytes() -> int:
+    """The process's resident set in bytes; 0 where the platform does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return 0
+
+
+def give_back() -> None:
+    """Collect cycles, and let the allocator return its free pages to the system."""
+    gc.collect()
+    trim = _trimmer()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trimmer() -> Callable[[int], int] | None:
+    """glibc's `malloc_trim`, where there is one: without it freed pages stay with the process."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):  # another C library
+        return None
+    trim.argtypes, trim.restype = [ctypes.c_size_t], ctypes.c_int
+    return trim  # type: ignore[no-any-return]  # ctypes functions have no static type

@@ -1,0 +1,87 @@
+"""What models print: to their endpoint's log, never into the cell that happens to run.
+
+A notebook's `sys.stdout` writes into whichever cell is running, whoever prints. `catch_prints` puts a switch before
+it: code that runs for an endpoint writes to that endpoint's log, everything else as before.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from contextvars import ContextVar
+from typing import Any
+
+__all__ = ["Log", "catch_prints", "release_prints", "write_to"]
+
+REMEMBERED_LINES = 1000
+LONGEST_LINE = 2000
+
+_log: ContextVar[Log | None] = ContextVar("nbserve_log", default=None)
+
+
+class Log:
+    """The newest lines that one endpoint's model printed, warned and raised. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lines: deque[tuple[float, str]] = deque(maxlen=REMEMBERED_LINES)
+        self._open = ""
+        self._lock = threading.Lock()
+
+    def write(self, text: str) -> int:
+        with self._lock:
+            *lines, self._open = (self._open + text).split("\n")
+            self._open = self._open[-LONGEST_LINE:]
+            now = time.time()
+            self._lines.extend((now, line[:LONGEST_LINE]) for line in lines)
+        return len(text)
+
+    def lines(self) -> list[str]:
+        """`21:05:13 text`, oldest first."""
+        with self._lock:
+            kept = list(self._lines) + ([(time.time(), self._open)] if self._open else [])
+        return [f"{time.strftime('%H:%M:%S', time.localtime(at))} {line}" for at, line in kept]
+
+
+class _Switch:
+    """Stands for a text stream; what is written for an endpoint goes to its log."""
+
+    def __init__(self, stream: Any) -> None:
+        self._nbserve_stream = stream
+
+    def write(self, text: str) -> int:
+        log = _log.get()
+        return int(self._nbserve_stream.write(text) or 0) if log is None else log.write(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        if _log.get() is None:
+            self._nbserve_stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._nbserve_stream, name)
+
+
+def write_to(log: Log) -> None:
+    """From here on, what this thread or task prints goes to `log`."""
+    _log.set(log)
+
+
+def catch_prints() -> None:
+    """Put the switch before stdout and stderr, once."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, _Switch):
+            setattr(sys, name, _Switch(stream))
+
+
+def release_prints() -> None:
+    """Take the switch away again, where it still is."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, _Switch):
+            setattr(sys, name, stream._nbserve_stream)

@@ -1,0 +1,168 @@
+"""Every option, once: its type, default, check and help text feed the magic, the Python call and the docs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from .errors import OptionError, nearest
+
+__all__ = ["OPTIONS", "Option", "Options", "check_name", "options_from"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+RESERVED_NAMES = frozenset({"docs", "favicon.ico", "health", "metrics", "openapi.json", "ready", "redoc"})
+"""First parts of a path that the server itself answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of `serve`.
+
+    `read` turns what was typed into the value and raises ValueError with what is allowed. `metavar` is None for a
+    switch, whose flag is then `--no-name`.
+    """
+
+    name: str
+    default: Any
+    read: Callable[[Any], Any]
+    help: str
+    metavar: str | None
+
+    @property
+    def flag(self) -> str:
+        dashed = self.name.removesuffix("_s").replace("_", "-")
+        return f"--no-{dashed}" if self.metavar is None else f"--{dashed}"
+
+
+def _name(given: Any) -> str:
+    if not isinstance(given, str) or not _NAME.fullmatch(given):
+        raise ValueError("letters, digits, '_', '-' and '.', beginning with a letter or digit, 64 at most")
+    if given in RESERVED_NAMES:
+        raise ValueError(f"a name other than {', '.join(sorted(RESERVED_NAMES))}")
+    return given
+
+
+def _integer(least: int, most: int) -> Callable[[Any], int]:
+    def read(given: Any) -> int:
+        allowed = f"a whole number from {least} to {most}"
+        if isinstance(given, bool) or not isinstance(given, (int, str)):
+            raise ValueError(allowed)
+        try:
+            number = int(given)
+        except ValueError:
+            raise ValueError(allowed) from None
+        if not least <= number <= most:
+            raise ValueError(allowed)
+        return number
+
+    return read
+
+
+_TIME_UNITS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SIZE_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
+
+
+def _quantity(units: Mapping[str, float], allowed: str) -> Callable[[Any], float]:
+    def read(given: Any) -> float:
+        if isinstance(given, bool):
+            raise ValueError(allowed)
+        found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", str(given).strip().lower())
+        if found is None or found[2] not in units or float(found[1]) <= 0:
+            raise ValueError(allowed)
+        return float(found[1]) * units[found[2]]
+
+    return read
+
+
+def _size(given: Any) -> int:
+    return int(_quantity(_SIZE_UNITS, "a size above 0, such as 64MiB or 500kB")(given))
+
+
+def _switch(given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise ValueError("True or False")
+    return given
+
+
+def _choice(*choices: str) -> Callable[[Any], str]:
+    def read(given: Any) -> str:
+        if given not in choices:
+            raise ValueError(" or ".join(map(repr, choices)))
+        return str(given)
+
+    return read
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("name", None, _name, "the endpoint's name, the first part of its path (default: the variable's)", "NAME"),
+    Option("port", None, _integer(0, 65535), "listen here (default: any free port); one port serves a session", "PORT"),
+    Option("token", True, _switch, "serve without a token, to everybody on this machine", None),
+    Option("threads", 1, _integer(1, 64), "calls of the model at once; more than 1 if it is thread-safe", "N"),
+    Option("queue", 1024, _integer(1, 1_000_000), "calls that may wait; one more is answered 429", "N"),
+    Option(
+        "deadline_s",
+        60.0,
+        _quantity(_TIME_UNITS, "a time above 0, such as 30s, 500ms or 2m"),
+        "an answer that takes longer is given up, 504",
+        "TIME",
+    ),
+    Option("body_limit", 64 * 1024**2, _size, "the largest request body, such as 64MiB; a larger one is 413", "SIZE"),
+    Option(
+        "loop",
+        "own",
+        _choice("own", "kernel"),
+        "where an async model is awaited: on a loop of its own, or on the kernel's, with what was made there",
+        "LOOP",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one endpoint, read and checked."""
+
+    name: str | None = None
+    port: int | None = None
+    token: bool = True
+    threads: int = 1
+    queue: int = 1024
+    deadline_s: float = 60.0
+    body_limit: int = 64 * 1024**2
+    loop: str = "own"
+
+
+assert [option.name for option in OPTIONS] == [field.name for field in fields(Options)]
+assert Options() == Options(**{option.name: option.default for option in OPTIONS})
+
+_BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def options_from(given: Mapping[str, Any]) -> Options:
+    """Read what was given by name. Raises `OptionError` that names the option, what is allowed, or the nearest name."""
+    read: dict[str, Any] = {}
+    for name, value in given.items():
+        option = _BY_NAME.get(name)
+        if option is None:
+            raise OptionError(f"There is no option {name!r}.{nearest(name, list(_BY_NAME))}", _known())
+        if value is not None:
+            read[name] = _read(option, value)
+    return Options(**read)
+
+
+def check_name(name: str) -> str:
+    """The name, if an endpoint can have it. Raises `OptionError`."""
+    return str(_read(_BY_NAME["name"], name))
+
+
+def _read(option: Option, value: Any) -> Any:
+    try:
+        return option.read(value)
+    except ValueError as error:
+        raise OptionError(f"{option.name} cannot be {value!r}.", f"Allowed: {error}.") from None
+
+
+def _known() -> str:
+    return f"There are {', '.join(sorted(_BY_NAME))}."
