@@ -1,0 +1,120 @@
+"""Who may: tokens, what they allow, and the guard of a server without any."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from ..errors import TokenMissing, TokenRefused
+from .asgi import Scope, header
+
+__all__ = ["Access", "Grant", "token_in"]
+
+_LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token allows: these endpoints, or (None) everything of the session."""
+
+    endpoints: frozenset[str] | None
+
+    def covers(self, endpoint: str) -> bool:
+        return self.endpoints is None or endpoint in self.endpoints
+
+
+EVERYTHING = Grant(None)
+
+
+class Access:
+    """The tokens that were issued, as digests only, and which endpoints are open. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._grants: dict[bytes, Grant] = {}
+        self._open: frozenset[str] = frozenset()
+        self._lock = threading.Lock()
+        self.session_token = self.issue(EVERYTHING)
+
+    def issue(self, grant: Grant) -> str:
+        """A new token; only who gets it knows it."""
+        token = secrets.token_urlsafe(24)
+        with self._lock:
+            self._grants[_digest(token)] = grant
+        return token
+
+    def issue_for(self, endpoint: str) -> str:
+        """A new token for this endpoint alone."""
+        return self.issue(Grant(frozenset({endpoint})))
+
+    def revoke(self, token: str) -> None:
+        with self._lock:
+            self._grants.pop(_digest(token), None)
+
+    def set_open(self, endpoint: str, is_open: bool) -> None:
+        """Whether the endpoint answers without a token to everybody on this machine."""
+        with self._lock:
+            self._open = self._open | {endpoint} if is_open else self._open - {endpoint}
+
+    def admit(self, scope: Scope, endpoint: str | None) -> Grant:
+        """The grant that the request comes with, for the endpoint (None: a page of the session).
+
+        Raises `TokenMissing` without a token that was issued, `TokenRefused` with one for another endpoint.
+        """
+        token = token_in(scope)
+        grant = None if token is None else self._grant(token)
+        if grant is None:
+            return self._admit_without(scope, endpoint, token)
+        if endpoint is not None and not grant.covers(endpoint):
+            raise TokenRefused("This token is for another endpoint.", "Use the token that the endpoint's card shows.")
+        return grant
+
+    def _grant(self, token: str) -> Grant | None:
+        wanted = _digest(token)
+        for digest, grant in list(self._grants.items()):
+            if hmac.compare_digest(digest, wanted):
+                return grant
+        return None
+
+    def _admit_without(self, scope: Scope, endpoint: str | None, token: str | None) -> Grant:
+        if endpoint in self._open or (endpoint is None and self._open):
+            _refuse_strangers(scope)
+            return Grant(self._open)
+        problem = "A token is needed." if token is None else "This token is not one that was issued here."
+        raise TokenMissing(
+            problem, "Send it as 'Authorization: Bearer TOKEN' or '?token=TOKEN'; the endpoint's card shows it."
+        )
+
+
+def token_in(scope: Scope) -> str | None:
+    """The token of a request: from its Authorization header, else from its query."""
+    header = header(scope, b"authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() in ("bearer", "token"):
+            return token.strip() or None
+    query: bytes = scope.get("query_string", b"")
+    if b"token=" not in query:
+        return None
+    return parse_qs(query.decode("latin-1")).get("token", [None])[0]
+
+
+def _refuse_strangers(scope: Scope) -> None:
+    """Without a token, a web page must not reach the endpoint through its visitor's browser.
+
+    Neither under a name of its own that resolves to this machine, nor from another origin. Raises `TokenMissing`.
+    """
+    host = header(scope, b"host") or ""
+    origin = header(scope, b"origin")
+    is_local = host.rpartition(":")[0] in _LOCAL_HOSTS or host in _LOCAL_HOSTS
+    if not is_local or (origin is not None and origin.partition("://")[2] != host):
+        raise TokenMissing(
+            "This endpoint is open to programs on its own machine only.", "Serve it with a token to call it from here."
+        )
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,133 @@
+"""The shapes of the answers that are not predictions, and the one table from error to status."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import Busy, MethodNotAllowed, NbserveError, TokenMissing
+
+__all__ = ["STATUS", "Error", "Health", "Inspection", "Metadata", "Ready", "Unloaded", "error_body", "error_headers"]
+
+STATUS: dict[str, int] = {
+    "token_missing": 401,
+    "access_denied": 403,
+    "token_refused": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "conflict": 409,
+    "body_too_large": 413,
+    "media_type_unsupported": 415,
+    "body_invalid": 422,
+    "input_invalid": 422,
+    "option_invalid": 422,
+    "busy": 429,
+    "model_failed": 500,
+    "nbserve_error": 500,
+    "output_invalid": 500,
+    "load_failed": 503,
+    "model_not_fitted": 503,
+    "model_refused": 503,
+    "port_taken": 503,
+    "server_failed": 503,
+    "deadline_exceeded": 504,
+    "spill_failed": 507,
+}
+"""Code → HTTP status. A model's bug is never a 4xx; the caller's data is never a 5xx."""
+
+
+class FaultShape(BaseModel):
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class Error(BaseModel):
+    """Every error, of every route."""
+
+    error: str = Field(description="What is wrong, in a sentence.")
+    code: str = Field(description="The stable name of the kind of error.")
+    remedy: str = Field(description="What to do about it; may be empty.")
+    detail: list[FaultShape] = Field(description="Where in what was sent.")
+    predict_id: str | None = Field(description="The request's id, as in the header X-Predict-id; null elsewhere.")
+
+
+class Memory(BaseModel):
+    model_bytes: int
+    spilled_bytes: int
+
+
+class Counters(BaseModel):
+    requests: int
+    errors: int
+    rows: int
+    in_flight: int
+    loads: int
+    unloads: int
+
+
+class Latency(BaseModel):
+    p50: float | None
+    p99: float | None
+
+
+class Metadata(BaseModel):
+    name: str
+    version: int
+    state: str = Field(json_schema_extra={"enum": ["unloaded", "loading", "loaded", "failed"]})
+    loaded: bool
+    reason: str | None
+    served_at: str
+    memory: Memory
+    counters: Counters
+    latency_ms: Latency
+    methods: list[str]
+
+
+class Inspection(BaseModel):
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: str
+    version: int
+    model: dict[str, Any]
+
+
+class Unloaded(BaseModel):
+    state: str
+    freed_bytes: int
+    holders: list[str]
+
+
+class Health(BaseModel):
+    status: str
+
+
+class Ready(BaseModel):
+    ready: bool
+    endpoints: int
+
+
+def error_body(error: NbserveError, predict_id: str | None = None) -> dict[str, Any]:
+    return {
+        "error": error.problem,
+        "code": error.code,
+        "remedy": error.remedy,
+        "detail": [fault.to_dict() for fault in error.faults],
+        "predict_id": predict_id,
+    }
+
+
+def error_headers(error: NbserveError) -> dict[str, str]:
+    """The headers that belong to an error: what else is allowed, when to come again, how to sign in."""
+    if isinstance(error, MethodNotAllowed):
+        return {"allow": ", ".join(error.allowed)}
+    if isinstance(error, Busy):
+        return {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
+    return {"www-authenticate": "Bearer"} if isinstance(error, TokenMissing) else {}
+
+
+def error_bytes(error: NbserveError, predict_id: str | None = None) -> bytes:
+    return orjson.dumps(error_body(error, predict_id), option=orjson.OPT_NON_STR_KEYS)

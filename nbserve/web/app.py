@@ -1,0 +1,168 @@
+"""The application of a session: the door, the hot path, and FastAPI for everything else."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
+
+from ..core.output import Log
+from ..core.registry import Registry
+from ..errors import (
+    BodyError,
+    BodyTooLarge,
+    Fault,
+    InputError,
+    MethodNotAllowed,
+    ModelError,
+    NbserveError,
+    NotFound,
+    nearest,
+)
+from . import pages
+from .access import Access
+from .answers import STATUS, error_body, error_headers
+from .asgi import Receive, Scope, Send, wants_page
+from .predict import predict, refuse_large, send_error
+from .routes import PAGE_HEADERS, endpoint_routes, is_public, session_routes
+
+__all__ = ["Door", "create_app"]
+
+BODY_LIMIT = 64 * 1024**2
+"""For the routes that are no model's."""
+
+
+def create_app(registry: Registry, log: Log, title: str = "nbserve", version: str = "") -> FastAPI:
+    """The FastAPI application of everything but the models' methods; users add their own routes to it."""
+    app = FastAPI(title=title, version=version or "1", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.registry = registry
+    app.state.log = log
+    app.include_router(session_routes)
+    app.router.routes.extend(endpoint_routes.routes)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
+    return app
+
+
+class Door:
+    """What every request comes in by: it is let in or not, then goes to a model or to FastAPI."""
+
+    def __init__(self, app: FastAPI, access: Access) -> None:
+        self.app = app
+        self._access = access
+        self._registry: Registry = app.state.registry
+        self._log: Log = app.state.log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        name, _, rest = scope["path"].lstrip("/").partition("/")
+        served = self._registry.get(name)
+        try:
+            if served is not None or not is_public(scope):
+                scope["nbserve.grant"] = self._access.admit(scope, None if served is None else name)
+            method = None if served is None else served.methods.get(rest.rstrip("/"))
+            if served is None or method is None:
+                await self._to_fastapi(scope, receive, send)
+            elif scope["method"] == "POST":
+                await predict(served, method, scope, receive, send)
+            else:
+                raise MethodNotAllowed(f"{name}.{method.name} answers POST only.", "POST it JSON.", allowed=("POST",))
+        except NbserveError as error:
+            await self._refuse(error, scope, receive, send)
+
+    async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refuse_large(scope, BODY_LIMIT)
+        try:
+            await self.app(scope, _bounded(receive), send)
+        except Exception as error:  # a route of the user's: it has been answered 500, and is raised again to be seen
+            self._log.write("".join(traceback.format_exception(error)))
+
+    async def _refuse(self, error: NbserveError, scope: Scope, receive: Receive, send: Send) -> None:
+        if wants_page(scope):
+            await _error_page(error, scope)(scope, receive, send)
+        else:
+            await send_error(send, error)
+
+
+def _bounded(receive: Receive) -> Receive:
+    size = 0
+
+    async def counted() -> Any:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > BODY_LIMIT:
+            raise BodyTooLarge(f"The body is larger than {BODY_LIMIT / 1024**2:g} MiB.", "Send less at a time.")
+        return message
+
+    return counted
+
+
+def _respond(error: NbserveError, request: Request) -> JSONResponse | HTMLResponse:
+    if wants_page(request.scope):
+        return _error_page(error, request.scope)
+    return JSONResponse(error_body(error), STATUS[error.code], error_headers(error))
+
+
+def _error_page(error: NbserveError, scope: Scope) -> HTMLResponse:
+    root = str(scope.get("root_path", "")).rstrip("/")
+    status = STATUS[error.code]
+    if status == 401:
+        text = pages.sign_in_page(root=root, problem=error.problem)
+    else:
+        text = pages.error_page(error_body(error), status, root=root)
+    return HTMLResponse(text, status, PAGE_HEADERS | error_headers(error))
+
+
+async def _on_ours(request: Request, error: Exception) -> JSONResponse | HTMLResponse:
+    assert isinstance(error, NbserveError)
+    return _respond(error, request)
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse | HTMLResponse:
+    """Starlette's and the user's own `HTTPException`, in the one shape."""
+    assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, NbserveError):
+        return _respond(error.__cause__, request)
+    if error.status_code == 404:
+        return _respond(_not_found(request), request)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "").split(", ")
+        return _respond(MethodNotAllowed(f"{request.method} is not answered here.", allowed=allowed), request)
+    shape = error_body(NbserveError(str(error.detail))) | {"code": f"http_{error.status_code}"}
+    return JSONResponse(shape, error.status_code, error.headers)
+
+
+async def _on_validation(request: Request, error: Exception) -> JSONResponse | HTMLResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [Fault(tuple(each["loc"]), str(each["msg"]), str(each["type"])) for each in error.errors()]
+    kind = BodyError if any(fault.type == "json_invalid" for fault in faults) else InputError
+    problem = f"{'.'.join(map(str, faults[0].loc))}: {faults[0].msg}." if faults else "The request is not valid."
+    return _respond(kind(problem, "See /docs for what is expected.", faults=faults), request)
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse | HTMLResponse:
+    return _respond(ModelError(f"The route raised {type(error).__name__}.", "The server's log has more."), request)
+
+
+def _not_found(request: Request) -> NotFound:
+    name, _, rest = request.url.path.lstrip("/").partition("/")
+    served = request.app.state.registry.get(name)
+    if served is None:
+        known = [each.name for each in request.app.state.registry]
+        return NotFound(f"No endpoint is called {name!r}.{nearest(name, known)}", "GET / lists what is served.")
+    method, known = rest.rstrip("/"), list(served.methods)
+    return NotFound(f"{name} has no method {method!r}.{nearest(method, known)}", f"It has {', '.join(known)}.")
+
+
+_HANDLERS = {
+    NbserveError: _on_ours,
+    HTTPException: _on_http,
+    RequestValidationError: _on_validation,
+    Exception: _on_bug,
+}

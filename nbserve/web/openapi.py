@@ -1,0 +1,129 @@
+"""The OpenAPI document: each endpoint's real columns, and an example that works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from ..core.codecs import request_schema, response_schema
+from ..core.schema import Signature
+from ..core.served import Method, Served
+from .answers import Error, Health, Inspection, Metadata, Ready, Unloaded
+
+__all__ = ["describe"]
+
+_REF = "#/components/schemas/{model}"
+
+_PREDICT_FAULTS = {
+    413: "The body is larger than the limit.",
+    415: "The content type is not read.",
+    422: "The data cannot be given to the model; `detail` says where.",
+    429: "Too many calls are waiting; Retry-After says when to come again.",
+    500: "The model failed.",
+    503: "The model could not be loaded.",
+    504: "The answer did not come in time.",
+}
+
+_ACCESS_FAULTS = {401: "No token, or an unknown one.", 403: "The token is for another endpoint."}
+
+
+def describe(app: FastAPI, endpoints: Sequence[Served], root: str) -> dict[str, Any]:
+    """The document of the routes that users added to `app`, of the session's own, and of `endpoints`."""
+    document = get_openapi(title=app.title, version=app.version, routes=app.routes, description=app.description)
+    document["servers"] = [{"url": root or "/"}]
+    paths = document.setdefault("paths", {})
+    paths.update(_session_paths())
+    for served in endpoints:
+        paths.update(_endpoint_paths(served))
+    document["tags"] = [{"name": each.name, "description": _summary(each)} for each in endpoints]
+    _add_components(document)
+    return document
+
+
+def _session_paths() -> dict[str, Any]:
+    listed = {"type": "object", "required": ["endpoints"], "properties": {"endpoints": _list_of(Metadata)}}
+    index = _operation("List the endpoints", "server", {200: ("The endpoints that the token opens.", listed)}, _ACCESS_FAULTS)
+    health = _operation("Is the server alive?", "server", {200: ("It is.", _ref(Health))}, {})
+    ready = {200: ("It is.", _ref(Ready)), 503: ("An endpoint failed to load.", _ref(Ready))}
+    open_ = {"security": []}
+    return {
+        "/": {"get": index | {"operationId": "list_endpoints"}},
+        "/health": {"get": health | open_ | {"operationId": "health"}},
+        "/ready": {"get": _operation("Can every endpoint answer?", "server", ready, {}) | open_ | {"operationId": "ready"}},
+    }
+
+
+def _endpoint_paths(served: Served) -> dict[str, Any]:
+    name = served.name
+    paths = {f"/{name}/{each.name}/": {"post": _predict(served, each)} for each in served.methods.values()}
+    load_fault = {503: "The model could not be loaded."}
+    spill_fault = {507: "The model could not be put aside."}
+    fixed: tuple[tuple[str, str, str, tuple[str, Any], dict[int, str]], ...] = (
+        ("get", "inspect", "What the model is and takes", ("The model.", _ref(Inspection)), load_fault),
+        ("get", "metadata", "State, memory and counters; never loads", ("The state.", _ref(Metadata)), {}),
+        ("post", "load", "Bring the model into memory", ("It is loaded.", _ref(Metadata)), load_fault),
+        ("post", "unload", "Let the model's memory go", ("What came back.", _ref(Unloaded)), spill_fault),
+    )
+    for verb, last, summary, answer, faults in fixed:
+        operation = _operation(summary, name, {200: answer}, _ACCESS_FAULTS | faults)
+        paths[f"/{name}/{last}/"] = {verb: operation | {"operationId": f"{name}_{last}"}}
+    return paths
+
+
+def _predict(served: Served, method: Method) -> dict[str, Any]:
+    signature: Signature = method.signature
+    operation = _operation(
+        f"{served.profile.type_name}.{signature.method}",
+        served.name,
+        {200: ("What the model answers.", response_schema(signature))},
+        _ACCESS_FAULTS | _PREDICT_FAULTS,
+    )
+    operation["operationId"] = f"{served.name}_{signature.method}"
+    operation["description"] = signature.doc or str(signature)
+    content = {"schema": request_schema(signature), "example": signature.example}
+    operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return operation
+
+
+def _operation(
+    summary: str, tag: str, answers: dict[int, tuple[str, Any]], faults: dict[int, str]
+) -> dict[str, Any]:
+    responses = {str(status): _response(*answer) for status, answer in answers.items()}
+    responses |= {str(status): _response(text, _ref(Error)) for status, text in faults.items()}
+    return {"summary": summary, "tags": [tag], "responses": responses}
+
+
+def _response(description: str, schema: Any) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
+def _list_of(model: type[BaseModel]) -> dict[str, Any]:
+    return {"type": "array", "items": _ref(model)}
+
+
+def _summary(served: Served) -> str:
+    profile = served.profile
+    library = f" ({profile.library} {profile.library_version})" if profile.library else ""
+    return f"{profile.type_name}{library}, {profile.task}"
+
+
+def _add_components(document: dict[str, Any]) -> None:
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for model in (Error, Health, Inspection, Metadata, Ready, Unloaded):
+        schema = model.model_json_schema(ref_template=_REF)
+        schemas |= schema.pop("$defs", {})
+        schemas[model.__name__] = schema
+    components["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer"},
+        "tokenInQuery": {"type": "apiKey", "in": "query", "name": "token"},
+    }
+    document["security"] = [{"token": []}, {"tokenInQuery": []}]

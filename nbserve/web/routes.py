@@ -1,0 +1,145 @@
+"""Every route that is not a model's method."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import APIRoute
+from starlette.routing import Match
+
+from ..core.registry import Registry
+from ..core.served import Served
+from ..errors import NotFound
+from . import pages
+from .access import Grant
+from .answers import Health, Inspection, Metadata, Ready, Unloaded
+from .asgi import Scope, wants_page
+from .openapi import describe
+
+__all__ = ["PAGE_HEADERS", "endpoint_routes", "is_public", "session_routes"]
+
+PAGE_HEADERS = {
+    "content-security-policy": pages.CONTENT_SECURITY_POLICY,
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+}
+
+
+class EndpointRoute(APIRoute):
+    """A route below an endpoint's name: it exists for the names that are served, with and without the last slash.
+
+    Any other first part of a path is left to the routes that users add.
+    """
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        if scope["type"] == "http" and not scope["path"].endswith("/"):
+            scope = {**scope, "path": scope["path"] + "/"}
+        match, child = super().matches(scope)
+        if match is not Match.NONE and child["path_params"]["name"] not in scope["app"].state.registry:
+            return Match.NONE, {}
+        return match, child
+
+
+def _served(name: str, request: Request) -> Served:
+    registry: Registry = request.app.state.registry
+    return registry[name]
+
+
+def _root(request: Request) -> str:
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def _page(text: str, policy: str = pages.CONTENT_SECURITY_POLICY) -> HTMLResponse:
+    return HTMLResponse(text, headers=PAGE_HEADERS | {"content-security-policy": policy})
+
+
+Endpoint = Annotated[Served, Depends(_served)]
+
+endpoint_routes = APIRouter(route_class=EndpointRoute, include_in_schema=False)
+
+
+@endpoint_routes.get("/{name}/", response_model=None)
+def show(served: Endpoint, request: Request) -> Response:
+    view = {**served.metadata(), "model": served.profile.to_dict()}
+    if wants_page(request.scope):
+        return _page(pages.endpoint_page(view, root=_root(request)))
+    return JSONResponse(view)
+
+
+@endpoint_routes.get("/{name}/inspect/")
+def inspect(served: Endpoint) -> Inspection:
+    return Inspection(**served.inspect())
+
+
+@endpoint_routes.get("/{name}/metadata/")
+def metadata(served: Endpoint) -> Metadata:
+    return Metadata(**served.metadata())
+
+
+@endpoint_routes.post("/{name}/load/")
+def load(served: Endpoint) -> Metadata:
+    served.load()
+    return Metadata(**served.metadata())
+
+
+@endpoint_routes.post("/{name}/unload/")
+def unload(served: Endpoint) -> Unloaded:
+    return Unloaded(**served.unload().to_dict())
+
+
+session_routes = APIRouter(include_in_schema=False)
+
+
+@session_routes.get("/", response_model=None)
+def index(request: Request) -> Response:
+    grant: Grant = request.scope["nbserve.grant"]
+    registry: Registry = request.app.state.registry
+    views = [each.metadata() | {"model": each.profile.to_dict()} for each in registry if grant.covers(each.name)]
+    if wants_page(request.scope):
+        return _page(pages.index_page(views, root=_root(request)))
+    return JSONResponse({"endpoints": [{k: v for k, v in view.items() if k != "model"} for view in views]})
+
+
+@session_routes.get("/health")
+async def health() -> Health:
+    return Health(status="ok")
+
+
+@session_routes.get("/ready", response_model=None)
+async def ready(request: Request) -> Response:
+    """503 while an endpoint cannot answer: it failed to load."""
+    registry: Registry = request.app.state.registry
+    is_ready = all(each.component.state != "failed" for each in registry)
+    return JSONResponse(Ready(ready=is_ready, endpoints=len(registry)).model_dump(), 200 if is_ready else 503)
+
+
+@session_routes.get("/docs", response_model=None)
+async def docs(request: Request) -> Response:
+    page = pages.docs_page(root=_root(request), title=request.app.title)
+    return _page(page, pages.DOCS_CONTENT_SECURITY_POLICY)
+
+
+@session_routes.get("/openapi.json", response_model=None)
+def openapi(request: Request) -> Response:
+    grant: Grant = request.scope["nbserve.grant"]
+    registry: Registry = request.app.state.registry
+    document = describe(request.app, [each for each in registry if grant.covers(each.name)], _root(request))
+    return JSONResponse(document)
+
+
+@session_routes.get("/_pages/{file:path}", response_model=None)
+async def asset(file: str) -> Response:
+    found = pages.asset(file)
+    if found is None:
+        raise NotFound(f"There is no {file!r} here.")
+    headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
+    return Response(found[0], media_type=found[1], headers=headers)
+
+
+def is_public(scope: Scope) -> bool:
+    """Whether a path says nothing about any model, and so needs no token."""
+    path: str = scope["path"]
+    return path.rstrip("/") in ("/health", "/ready", "/favicon.ico") or path.startswith("/_pages/")

@@ -1,0 +1,172 @@
+"""An ASGI application on a daemon thread, with a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import socket
+import threading
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvicorn
+
+from ..core.blame import reason_of
+from ..errors import PortTaken, ServerError
+
+__all__ = ["Server"]
+
+THREAD_NAME = "nbserve:server"
+START_S = 10.0
+STOP_S = 3.0
+
+ASGI = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Server:
+    """Serves `app` on `host`:`port` from construction until `stop`.
+
+    The socket is bound here, so the port is known and a taken one is an error at once: `PortTaken`. A server that
+    does not start raises `ServerError`.
+    """
+
+    def __init__(self, app: ASGI, host: str = "127.0.0.1", port: int | None = None) -> None:
+        self._socket = _bound(host, port or 0)
+        self.host, self.port = self._socket.getsockname()[:2]
+        self._pid = os.getpid()
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=int(STOP_S) - 1,
+            server_header=False,
+        )
+        self._server = _Uvicorn(config)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._live, name=THREAD_NAME, daemon=True)
+        self._thread.start()
+        self._await_start()
+        _living.add(self)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._pid == os.getpid() and self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Answer what is in flight, for a bounded time, and close the port."""
+        _living.discard(self)
+        if self._pid != os.getpid():
+            return
+        self._server.should_exit = True
+        self._thread.join(STOP_S + 1)
+        self._socket.close()
+
+    def abandon(self) -> None:
+        """In a forked child: the port is the parent's; keep no hand on it."""
+        own = self._socket.detach()
+        copies = (each.fileno() for server in getattr(self._server, "servers", ()) for each in server.sockets)
+        for descriptor in {own, *copies}:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+    def _live(self) -> None:
+        loop = _new_loop()
+        try:
+            asyncio.set_event_loop(loop)
+            # never server.run(): once nest_asyncio has been applied it fails on newer Pythons
+            loop.run_until_complete(self._server.serve(sockets=[self._socket]))
+        except BaseException as error:  # uvicorn leaves a thread by SystemExit; the cell must hear of it
+            self._failure = error
+        finally:
+            self._server.has_started.set()
+            _close(loop)
+
+    def _await_start(self) -> None:
+        in_time = self._server.has_started.wait(START_S)
+        if self._server.started and in_time:
+            return
+        self._socket.close()
+        reason = "it took too long" if self._failure is None else reason_of(self._failure)
+        raise ServerError(f"The server did not start: {reason}.", "Run %serve again; another --port may help.")
+
+
+class _Uvicorn(uvicorn.Server):
+    """Tells when it has started, instead of being asked again and again."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.has_started = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.has_started.set()
+
+
+_living: weakref.WeakSet[Server] = weakref.WeakSet()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        raise PortTaken(
+            f"Port {port} of {host} cannot be listened on: {error.strerror}.",
+            "Choose another with --port, or leave --port away for a free one.",
+        ) from None
+    listening.set_inheritable(False)
+    return listening
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # there is none for this platform
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    if pending:
+        loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    """What the server's thread has to say is for no cell: errors are answered, and kept in the endpoints' logs."""
+    return record.threadName != THREAD_NAME
+
+
+for _name in ("uvicorn.error", "asyncio"):
+    logging.getLogger(_name).addFilter(_is_not_ours)
+
+
+def _stop_all() -> None:
+    for server in list(_living):
+        server.stop()
+
+
+def _abandon_all() -> None:
+    for server in list(_living):
+        server.abandon()
+    _living.clear()
+
+
+atexit.register(_stop_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_all)
