@@ -1,0 +1,196 @@
+"""What `serve` returns: a handle to an endpoint, which never holds the model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Self
+
+from ..core.codecs import Call, bind, to_plain
+from ..core.served import Answer, Method, Served
+from ..errors import NotFound, nearest
+from .kernel_loop import KernelLoop
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from ..core.component import UnloadReport
+    from .session import Session
+
+__all__ = ["Endpoint"]
+
+
+class Endpoint:
+    """A served model: its name, its URL, and everything that can be asked of it.
+
+    Made by `serve`. It refers to the model by name only: it follows a swap, and keeps nothing in memory. Thread-safe.
+
+    `Endpoint(model, **options)` does nothing yet; its `serve` does. Until then it holds the model.
+    """
+
+    def __init__(self, model: object = None, **options: Any) -> None:
+        self._given = model
+        self._options = options
+        self._session: Session | None = None
+        self._name: str = options.get("name") or ""
+        self._was_shown = False
+
+    @classmethod
+    def of(cls, session: Session, name: str) -> Self:
+        """The handle of what `session` serves as `name`."""
+        handle = cls(name=name)
+        handle._session = session
+        return handle
+
+    def serve(self) -> Self:
+        """Serve it now. Raises what `nbserve.serve` raises."""
+        if self._session is None:
+            from .session import current_session
+
+            session = current_session()
+            self._name = session.serve(self._given, self._options).name
+            self._session, self._given = session, None
+        return self
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def url(self) -> str:
+        """Where it answers, with the last slash."""
+        return f"{self._home.url}{self._name}/"
+
+    @property
+    def token(self) -> str | None:
+        """What a caller sends as ``Authorization: Bearer …``; None when it is served without."""
+        return self._home.token(self._name)
+
+    @property
+    def state(self) -> str:
+        """unloaded, loading, loaded or failed; stopped when it is not served any more."""
+        served = None if self._session is None else self._session.registry.get(self._name)
+        return "stopped" if served is None else str(served.component.state)
+
+    @property
+    def loaded(self) -> bool:
+        return self.state == "loaded"
+
+    @property
+    def app(self) -> FastAPI:
+        """The FastAPI application of the session: what is added to it is served at once, behind the tokens."""
+        return self._home.app
+
+    @property
+    def log(self) -> list[str]:
+        """What the model printed, warned and raised, newest last."""
+        return self._served.log.lines()
+
+    def load(self) -> None:
+        """Bring the model into memory. Raises `LoadError`."""
+        self._served.load()
+        self._home.changed()
+
+    def unload(self) -> UnloadReport:
+        """Let the model's memory go; the next call brings it back. Raises `SpillError`, and it stays then."""
+        try:
+            return self._served.unload()
+        finally:
+            self._home.changed()
+
+    def stop(self) -> None:
+        """Serve it no longer."""
+        self._home.unserve(self._name)
+
+    def refresh(self) -> None:
+        """Analyse the model again, which has changed in place; it is not loaded again."""
+        self._home.refresh(self._name)
+
+    def inspect(self) -> dict[str, Any]:
+        """What ``GET /{name}/inspect/`` answers."""
+        return self._served.inspect()
+
+    def metadata(self) -> dict[str, Any]:
+        """What ``GET /{name}/metadata/`` answers; never loads."""
+        return self._served.metadata()
+
+    def predict(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
+        """The value of "predict_result" for the same arguments over HTTP: ``ep.predict(X=rows)``.
+
+        Rows are lists, records, columns, arrays or frames. Raises `InputError`, `ModelError`, `LoadError`, `Busy`.
+        """
+        payload = _payload(X, given)
+        return self._wait(self._submit(method, lambda chosen: chosen.decode(payload), to_plain))
+
+    def predict_from(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
+        """The model's own answer to native values, neither of them converted."""
+        arguments = given if X is None else {"X": X, **given}
+        return self._wait(self._submit(method, lambda chosen: bind(chosen.signature, arguments), _as_it_is))
+
+    async def async_predict(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
+        """`predict` for a cell that awaits: the kernel is free meanwhile."""
+        payload = _payload(X, given)
+        future = self._submit(method, lambda chosen: chosen.decode(payload), to_plain)
+        return (await asyncio.wrap_future(future)).value
+
+    def show(self) -> None:
+        """Display the card."""
+        from IPython.display import display
+
+        display(self._mimebundle(), raw=True)  # type: ignore[no-untyped-call]  # IPython is untyped here
+        self._was_shown = True
+
+    def __repr__(self) -> str:
+        if self._session is None:
+            return f"<Endpoint {self._name or 'without a name'}, not served yet>"
+        if self.state == "stopped":
+            return f"<Endpoint {self._name}, stopped>"
+        return self._session.text(self._name)
+
+    def _ipython_display_(self) -> None:
+        """The card; nothing when the magic of this very cell has shown it already."""
+        if self._was_shown:
+            self._was_shown = False
+        elif self.state == "stopped":
+            print(repr(self))  # noqa: T201  # the display of a handle is its text
+        else:
+            self.show()
+            self._was_shown = False
+
+    def _mimebundle(self) -> dict[str, Any]:
+        return self._home.mimebundle(self._name)
+
+    @property
+    def _home(self) -> Session:
+        if self._session is None:
+            raise NotFound("This endpoint is not served yet.", "Call .serve() first.")
+        return self._session
+
+    @property
+    def _served(self) -> Served:
+        return self._home.registry[self._name]
+
+    def _submit(
+        self, method: str | None, read: Callable[[Method], Call], finish: Callable[[Any], Any]
+    ) -> Future[Answer[Any]]:
+        served = self._served
+        chosen = served.methods.get(method or served.profile.main.method)
+        if chosen is None:
+            known = list(served.methods)
+            raise NotFound(f"{self._name} has no method {method!r}.{nearest(str(method), known)}", f"It has {known}.")
+        return served.submit(chosen, lambda: read(chosen), finish)
+
+    def _wait(self, future: Future[Answer[Any]]) -> Any:
+        coroutines = self._served.coroutines
+        if isinstance(coroutines, KernelLoop) and coroutines.is_here():
+            return coroutines.wait_nested(future).value
+        return future.result().value
+
+
+def _payload(X: Any, given: dict[str, Any]) -> Any:
+    return given if X is None else {"X": X, **given}
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

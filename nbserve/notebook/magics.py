@@ -1,0 +1,157 @@
+"""`%serve`, `%%serve`, `%unserve`, `%nbserve`: parse, one call, return."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
+
+from ..core.blame import reason_of
+from ..errors import ModelRefused, NbserveError, OptionError, nearest
+from . import completion
+from .handle import Endpoint
+from .lines import NBSERVE, SERVE, UNSERVE
+from .session import Session, close_session, current_session
+from .verbs import VERBS, only_name
+
+__all__ = ["ServeMagics", "load_ipython_extension", "unload_ipython_extension"]
+
+
+@magics_class
+class ServeMagics(Magics):
+    """The face of a session in a shell."""
+
+    @property
+    def _session(self) -> Session:
+        return current_session()
+
+    @no_var_expand
+    @needs_local_scope
+    @line_cell_magic
+    def serve(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Endpoint | None:
+        with _one_line_errors():
+            given = SERVE.read(line)
+            if given is None:
+                return None
+            if cell is None and given.target is None:
+                return _refuse_options(given.options) or self._session.show_dashboard()
+            source = given.target or ""
+        if cell is None:
+            with _one_line_errors():
+                model = _evaluated(source, {**self.shell.user_ns, **(local_ns or {})})
+        else:
+            model = self._defined_by(cell)
+            given.options.setdefault("name", given.target)
+        with _one_line_errors():
+            endpoint = self._session.serve(model, given.options)
+            endpoint.show()
+        return endpoint
+
+    @no_var_expand
+    @line_magic
+    def unserve(self, line: str) -> None:
+        with _one_line_errors():
+            given = UNSERVE.read(line)
+            if given is None:
+                return
+            if given.options["all"]:
+                self._session.stop_all()
+            elif given.target is None:
+                raise OptionError("Name what to stop.", "Type %unserve NAME, or %unserve --all.")
+            else:
+                self._session.unserve(given.target)
+
+    @no_var_expand
+    @line_magic
+    def nbserve(self, line: str) -> object:
+        with _one_line_errors():
+            given = NBSERVE.read(line)
+            if given is None:
+                return None
+            verb, _, name = (given.target or "help").partition(" ")
+            if verb not in VERBS:
+                raise OptionError(f"%nbserve has no verb {verb!r}.{nearest(verb, list(VERBS))}", "%nbserve lists them.")
+            return VERBS[verb].run(self._session, name or only_name(self._session, verb))
+
+    def _defined_by(self, cell: str) -> object:
+        """Run the cell; what it defines last. An error of the cell is the cell's own, with its traceback."""
+        code = self.shell.transform_cell(cell)
+        tree = compile(code, "<cell>", "exec", ast.PyCF_ONLY_AST)
+        assert isinstance(tree, ast.Module)
+        name = next((each.name for each in reversed(tree.body) if isinstance(each, _DEFINITIONS)), None)
+        if name is None:
+            raise UsageError("The cell defines no function and no class. Define one with def or class.")
+        file = self.shell.compile.cache(cell, self.shell.execution_count, raw_code=cell)
+        exec(self.shell.compile(tree, file, "exec"), self.shell.user_global_ns, self.shell.user_ns)  # noqa: S102  # the user's cell
+        defined = self.shell.user_ns[name]
+        with _one_line_errors():
+            return _instance(defined) if isinstance(defined, type) else defined
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """``%load_ext nbserve``: the magics and their completion."""
+    shell.register_magics(ServeMagics)
+    for magic, line in (("serve", SERVE), ("unserve", UNSERVE), ("nbserve", NBSERVE)):
+        _document(shell, magic, line.help())
+    completion.install(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """``%unload_ext nbserve``: stop and remove everything that it brought."""
+    close_session(shell)
+    completion.remove(shell)
+    for kind, names in (("line", ("serve", "unserve", "nbserve")), ("cell", ("serve",))):
+        for name in names:
+            shell.magics_manager.magics[kind].pop(name, None)
+    shell.magics_manager.registry.pop(ServeMagics.__name__, None)
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What nbserve refuses is one line in the cell; a model's own error keeps its traceback."""
+    try:
+        yield
+    except NbserveError as error:
+        # UsageError itself: IPython shows a subclass with its traceback
+        raise UsageError(str(error)) from None
+
+
+def _evaluated(source: str, namespace: dict[str, Any]) -> object:
+    if source.isidentifier():
+        if source not in namespace:
+            variables = [name for name in namespace if not name.startswith("_")]
+            raise OptionError(f"There is no variable {source!r}.{nearest(source, variables)}", "Run the cell that makes it.")
+        return namespace[source]
+    try:
+        return eval(source, namespace)  # noqa: S307  # the user typed it into the notebook
+    except Exception as error:  # an expression of the user's may raise anything
+        raise OptionError(f"{source!r} cannot be served: {reason_of(error)}.", "Type the name of a variable.") from None
+
+
+def _instance(defined: type) -> object:
+    try:
+        return defined()
+    except TypeError as error:
+        raise ModelRefused(
+            f"{defined.__name__}() cannot be made: {error}.", f"Make it yourself: %serve {defined.__name__}(…)"
+        ) from None
+
+
+def _refuse_options(options: dict[str, Any]) -> None:
+    if options:
+        raise OptionError("There is no model before the options.", "Type %serve MODEL [options].")
+
+
+def _document(shell: Any, magic: str, text: str) -> None:
+    """`%serve?` shows the same text as `%serve --help`."""
+    for kind in ("line", "cell"):
+        function = shell.magics_manager.magics[kind].get(magic)
+        if function is not None:
+            function.__func__.__doc__ = text

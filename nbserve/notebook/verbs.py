@@ -1,0 +1,83 @@
+"""The verbs of `%nbserve`, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import OptionError
+from .wording import unload_sentence
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["VERBS", "Verb", "only_name"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What can be ordered of an endpoint. `needs_name` is false where all of them can be meant."""
+
+    help: str
+    run: Callable[[Session, str], object]
+    needs_name: bool = True
+
+
+def only_name(session: Session, verb: str) -> str:
+    """The name that is meant when none was typed. Raises `OptionError` unless there is just one."""
+    names = [served.name for served in session.registry]
+    if not VERBS[verb].needs_name:
+        return ""
+    if len(names) != 1:
+        listed = f"Served are: {', '.join(names)}." if names else "Nothing is served."
+        raise OptionError(f"Name the endpoint: %nbserve {verb} NAME.", listed)
+    return names[0]
+
+
+def _help(session: Session, name: str) -> None:
+    _say("\n".join(f"%nbserve {verb:<9} {row.help}" for verb, row in VERBS.items()))
+
+
+def _load(session: Session, name: str) -> None:
+    session.registry[name].load()
+    session.changed()
+    _say(session.text(name))
+
+
+def _unload(session: Session, name: str) -> None:
+    report = session.registry[name].unload()
+    session.changed()
+    _say(f"{name}: {unload_sentence(report)}")
+
+
+def _inspect(session: Session, name: str) -> dict[str, object]:
+    return session.registry[name].inspect()
+
+
+def _metadata(session: Session, name: str) -> dict[str, object]:
+    return session.registry[name].metadata()
+
+
+def _status(session: Session, name: str) -> None:
+    names = [session.registry[name].name] if name else [served.name for served in session.registry]
+    _say("\n".join(session.text(each) for each in names) or "Nothing is served. Type %serve MODEL.")
+
+
+def _log(session: Session, name: str) -> None:
+    _say("\n".join(session.registry[name].log.lines()) or f"{name} has printed nothing.")
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201  # the answer to what the user typed
+
+
+VERBS: dict[str, Verb] = {
+    "load": Verb("bring the model into memory", _load),
+    "unload": Verb("let the model's memory go; the next request brings it back", _unload),
+    "inspect": Verb("what the model is and takes, and how that is known", _inspect),
+    "metadata": Verb("name, state, memory and counters, as a dict", _metadata),
+    "status": Verb("one line an endpoint", _status, needs_name=False),
+    "log": Verb("what the model printed, warned and raised", _log),
+    "help": Verb("this", _help, needs_name=False),
+}
