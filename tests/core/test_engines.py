@@ -1,0 +1,146 @@
+"""Where and when a call runs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+
+import pytest
+
+from nbserve.core.engines import CoroutineThread, Lane
+from nbserve.errors import Busy
+
+
+def test_calls_run_one_after_the_other_on_the_lanes_own_thread() -> None:
+    lane = Lane("iris")
+    names = {lane.submit(lambda: threading.current_thread().name).result(10) for _ in range(5)}
+    assert names == {"nbserve:iris"}
+    lane.retire()
+
+
+def test_at_most_as_many_calls_run_at_once_as_there_are_threads() -> None:
+    lane = Lane("iris", threads=3)
+    gate, running = threading.Barrier(3), threading.Semaphore(3)
+
+    def work() -> bool:
+        alone = running.acquire(blocking=False)
+        gate.wait(10)
+        running.release()
+        return alone
+
+    assert all(each.result(10) for each in [lane.submit(work) for _ in range(9)])
+    lane.retire()
+
+
+def test_a_full_queue_refuses_one_more_call_and_takes_the_last_one() -> None:
+    lane = Lane("iris", limit=2)
+    begun, gate = threading.Event(), threading.Event()
+
+    def block() -> None:
+        begun.set()
+        assert gate.wait(10)
+
+    running = lane.submit(block)
+    assert begun.wait(10)
+    waiting = [lane.submit(lambda: 1), lane.submit(lambda: 2)]
+    with pytest.raises(Busy, match="2 calls waiting"):
+        lane.submit(lambda: 3)
+    gate.set()
+    running.result(10)
+    assert [each.result(10) for each in waiting] == [1, 2]
+    lane.retire()
+
+
+def test_a_call_that_was_taken_back_never_runs() -> None:
+    lane = Lane("iris")
+    begun, gate, ran = threading.Event(), threading.Event(), threading.Event()
+
+    def block() -> None:
+        begun.set()
+        assert gate.wait(10)
+
+    running = lane.submit(block)
+    assert begun.wait(10)
+    taken_back = lane.submit(ran.set)
+    assert taken_back.cancel()
+    gate.set()
+    running.result(10)
+    lane.submit(lambda: None).result(10)
+    assert not ran.is_set()
+    lane.retire()
+
+
+def test_a_model_that_calls_its_own_endpoint_does_not_wait_for_itself() -> None:
+    lane = Lane("iris")
+    assert lane.submit(lambda: lane.submit(lambda: 7).result(10)).result(10) == 7
+    lane.retire()
+
+
+def test_a_call_that_raises_harms_nobody_else() -> None:
+    lane = Lane("iris")
+    with pytest.raises(SystemExit):
+        lane.submit(lambda: exit(3)).result(10)
+    assert lane.submit(lambda: 1).result(10) == 1
+    lane.retire()
+
+
+def test_a_retired_lane_ends_its_threads_and_still_answers_who_comes_late() -> None:
+    lane = Lane("late")
+    lane.submit(lambda: None).result(10)
+    (thread,) = lane._threads
+    lane.retire()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert lane.submit(lambda: "late").result(10) == "late"
+
+
+def test_an_idle_lane_holds_neither_arguments_nor_answers() -> None:
+    class Thing:
+        pass
+
+    lane, thing = Lane("iris"), Thing()
+    alive = weakref.ref(thing)
+    future = lane.submit(lambda kept=thing: None)
+    future.result(10)
+    lane.submit(lambda: None).result(10)
+    del thing, future
+    assert alive() is None
+    lane.retire()
+
+
+def test_the_locals_of_a_call_that_failed_are_not_kept_by_its_error() -> None:
+    class Thing:
+        pass
+
+    seen: list[weakref.ref[Thing]] = []
+
+    def fail() -> None:
+        thing = Thing()
+        seen.append(weakref.ref(thing))
+        raise ValueError("no")
+
+    lane = Lane("iris")
+    error = lane.submit(fail).exception(10)
+    assert isinstance(error, ValueError)
+    assert seen[0]() is None
+    lane.retire()
+
+
+def test_coroutines_run_at_the_same_time_on_a_thread_of_their_own() -> None:
+    thread = CoroutineThread()
+    both = 0
+    met: asyncio.Event | None = None
+
+    async def meet() -> str:
+        nonlocal both, met
+        met = met or asyncio.Event()
+        both += 1
+        if both == 2:
+            met.set()
+        await met.wait()
+        return threading.current_thread().name
+
+    futures = [thread.submit(meet()), thread.submit(meet())]
+    assert {each.result(10) for each in futures} == {"nbserve:async"}
+    thread.stop()
