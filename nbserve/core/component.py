@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import LoadError, NbserveError
 from .blame import reason_of
@@ -49,7 +49,7 @@ class UnloadReport:
     freed_bytes: int = 0
     holders: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         return {"state": str(self.state), "freed_bytes": self.freed_bytes, "holders": list(self.holders)}
 
 
@@ -203,7 +203,7 @@ class Component(Generic[M]):
                 failure = None
         except NbserveError as error:
             failure = error.problem
-        except Exception as error:  # the user's own loading code: whatever it raises is the reason
+        except Exception as error:  # noqa: BLE001 - the user's own loading code: whatever it raises is the reason
             failure = f"Loading raised {reason_of(error)}."
         finally:
             self._finish(loading, model, failure)

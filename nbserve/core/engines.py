@@ -137,7 +137,7 @@ def _run(future: Future[T], work: Callable[[], T]) -> None:
         return
     try:
         answer = work()
-    except BaseException as error:  # the model is the user's: whatever it raises belongs to the one who asked
+    except BaseException as error:  # noqa: BLE001 - the user's code: what it raises belongs to the one who asked
         forget_locals(error)
         future.set_exception(error)
     else:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 __all__ = ["give_back", "resident_bytes"]
 
@@ -15,8 +16,7 @@ __all__ = ["give_back", "resident_bytes"]
 def resident_bytes() -> int:
     """The process's resident set in bytes; 0 where the platform does not tell."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return 0
 
@@ -39,4 +39,4 @@ def _trimmer() -> Callable[[int], int] | None:
     except (OSError, AttributeError):  # another C library
         return None
     trim.argtypes, trim.restype = [ctypes.c_size_t], ctypes.c_int
-    return trim  # type: ignore[no-any-return]  # ctypes functions have no static type
+    return trim

@@ -48,11 +48,11 @@ class _Switch:
     """Stands for a text stream; what is written for an endpoint goes to its log."""
 
     def __init__(self, stream: Any) -> None:
-        self._nbserve_stream = stream
+        self.nbserve_stream = stream
 
     def write(self, text: str) -> int:
         log = _log.get()
-        return int(self._nbserve_stream.write(text) or 0) if log is None else log.write(text)
+        return int(self.nbserve_stream.write(text) or 0) if log is None else log.write(text)
 
     def writelines(self, lines: Any) -> None:
         for line in lines:
@@ -60,10 +60,10 @@ class _Switch:
 
     def flush(self) -> None:
         if _log.get() is None:
-            self._nbserve_stream.flush()
+            self.nbserve_stream.flush()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._nbserve_stream, name)
+        return getattr(self.nbserve_stream, name)
 
 
 def write_to(log: Log) -> None:
@@ -84,4 +84,4 @@ def release_prints() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, _Switch):
-            setattr(sys, name, stream._nbserve_stream)
+            setattr(sys, name, stream.nbserve_stream)

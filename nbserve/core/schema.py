@@ -103,8 +103,9 @@ class DataArgument:
     """The argument that carries the rows.
 
     `features` are its columns (a TABLE always has them, a MATRIX of known width may). `by_keyword` says that it can
-    be passed by name only. `annotation` is the user's type, evaluated, or None; it is data about the function, and
-    `to_dict` gives its text.
+    be passed by name only, `positional` that it can be passed by position only; `position` counts the parameters that
+    the method takes before it. `annotation` is the user's type, evaluated, or None; it is data about the function,
+    and `to_dict` gives its text.
     """
 
     name: str
@@ -115,6 +116,8 @@ class DataArgument:
     by_keyword: bool = False
     annotation: Any = None
     dtype: str | None = None
+    positional: bool = False
+    position: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -133,7 +136,7 @@ class Parameter:
     """Any other argument of a method.
 
     `default` has a meaning only when not `required`. With `is_variadic` it is the ``*args`` of the method and takes
-    a list.
+    a list. `positional` says that it can be passed by position only.
     """
 
     name: str
@@ -145,6 +148,7 @@ class Parameter:
     keyword_only: bool = False
     is_variadic: bool = False
     annotation: Any = None
+    positional: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -166,7 +170,8 @@ class Signature:
     `data` is None for a method that takes plain arguments only (``def add(a: int, b: int)``). `outputs` name the
     columns of one answered row when they are known (the classes of `predict_proba`). `row_wise` is True only when
     the answer for a row is known not to depend on the other rows. `example` is a request body that works, a JSON
-    object. `accepts_any_keyword` is a method with ``**kwargs``.
+    object. `accepts_any_keyword` is a method with ``**kwargs``. `attribute` is what is called to answer when it is not
+    named like the method: ``__call__`` when the object itself is called.
     """
 
     method: str
@@ -178,6 +183,7 @@ class Signature:
     accepts_any_keyword: bool = False
     example: dict[str, Any] = field(default_factory=dict)
     doc: str = ""
+    attribute: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -76,16 +76,15 @@ class Served:
         options: Options,
         *,
         coroutines: Coroutines,
-        holders: Callable[[object], tuple[str, ...]] = lambda model: (),
+        holders: Callable[[object], tuple[str, ...]] = lambda _: (),
         before: Served | None = None,
     ) -> None:
         self.name = name
         self.component = component
-        self.profile = profile
         self.options = options
-        self.version = 1 if before is None else before.version + 1
-        self.traffic = Traffic() if before is None else before.traffic
-        self.log = Log() if before is None else before.log
+        self.version: int = 1 if before is None else before.version + 1
+        self.traffic: Traffic = Traffic() if before is None else before.traffic
+        self.log: Log = Log() if before is None else before.log
         self.served_at = datetime.now(UTC)
         self._holders = holders
         self.coroutines = coroutines
@@ -167,7 +166,7 @@ class Served:
         with self.component.lease() as model:
             try:
                 return Answer(finish(method(model, call)), call.rows)
-            except BaseException as error:  # the user's code: also its SystemExit must not end a thread of ours
+            except BaseException as error:  # noqa: BLE001 - the user's code: even its SystemExit ends no thread of ours
                 failure, cause = self._translate(error, method.name), error
             finally:
                 del model
@@ -185,7 +184,7 @@ class Served:
             return Answer(finish(value), call.rows)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # as above
+        except BaseException as error:  # noqa: BLE001 - as above
             failure, cause = self._translate(error, method.name), error
         finally:
             del model

@@ -66,7 +66,7 @@ class Spill:
             raise SpillError(f"The model that was put aside cannot be read: {reason_of(error)}.") from None
         if hashed.digest() != self._digest:
             raise SpillError("The file of the model that was put aside has been changed.", "Serve the model again.")
-        return pickle.loads(stream, buffers=buffers)
+        return pickle.loads(stream, buffers=buffers)  # noqa: S301 - written by this process, and not changed since
 
     def remove(self) -> None:
         self._remove()
@@ -120,12 +120,12 @@ def _read_frame(file: _Hashed) -> bytearray:
 def _pickled(model: object) -> tuple[memoryview, list[memoryview]]:
     try:
         return _dump(model, lambda file, take: pickle.Pickler(file, protocol=5, buffer_callback=take))
-    except Exception:  # what pickle cannot name (a lambda, a class of a function), cloudpickle takes by value
+    except Exception:  # noqa: BLE001 - what pickle cannot name (a lambda, a class of a function), cloudpickle takes by value
         import cloudpickle
 
     try:
         return _dump(model, lambda file, take: cloudpickle.Pickler(file, protocol=5, buffer_callback=take))
-    except Exception as error:  # a model's own __reduce__ may raise anything
+    except Exception as error:  # noqa: BLE001 - a model's own __reduce__ may raise anything
         raise SpillError(
             f"The model cannot be put aside, since it cannot be pickled ({reason_of(error)}).",
             "It stays loaded; stop the endpoint to let go of it.",

@@ -17,8 +17,8 @@ __all__ = ["LiveObject"]
 class LiveObject:
     """Brings back an object that was born in this process and has no file of its own.
 
-    While the notebook holds the object, keeping it costs nothing: it is found again through a weak reference. When
-    nobody else holds it, it is spilled to `folder`. Thread-safe.
+    While the notebook holds the object, keeping it costs nothing: it is found again through a weak reference. Else it
+    is spilled to `folder`; the very object is still taken back if somebody has kept it alive. Thread-safe.
     """
 
     def __init__(self, folder: Callable[[], Path], is_held: Callable[[object], bool]) -> None:
@@ -36,8 +36,8 @@ class LiveObject:
 
     def keep(self, model: Any) -> None:
         with self._turn:
-            self._borrowed = _weakly(model) if self._is_held(model) else None
-            if self._borrowed is None:
+            self._borrowed = _weakly(model)
+            if self._borrowed is None or not self._is_held(model):
                 self._spill = Spill.write(model, self._folder())
 
     def load(self) -> Any:
@@ -58,7 +58,8 @@ class LiveObject:
     def pin(self) -> None:
         """Hold a borrowed object while the notebook may be letting go of it: before a cell runs."""
         with self._turn:
-            self._pinned = None if self._borrowed is None else self._borrowed()
+            if self._borrowed is not None and self._spill is None:
+                self._pinned = self._borrowed()
 
     def settle(self) -> None:
         """After a cell has run: spill the object if the notebook has let go of it, and hold it no longer.
@@ -73,7 +74,6 @@ class LiveObject:
                     self._spill = Spill.write(self._pinned, self._folder())
                 except SpillError:
                     return
-                self._borrowed = None
             self._pinned = None
 
 

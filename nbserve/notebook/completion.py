@@ -26,7 +26,7 @@ def install(shell: Any) -> None:
         return
     from IPython.core.completer import SimpleCompletion, context_matcher
 
-    @context_matcher()
+    @context_matcher()  # type: ignore[untyped-decorator]  # IPython is partly untyped
     def nbserve_matcher(context: Any) -> Any:
         found = suggestions(context.line_with_cursor[: context.cursor_position], shell.user_ns)
         if found is None:
@@ -50,7 +50,8 @@ def suggestions(line: str, namespace: dict[str, Any]) -> tuple[str, list[tuple[s
     if found is None:
         return None
     *before, prefix = re.split(r"[ \t]+", found["typed"])
-    return prefix, [(word, kind) for word, kind in _words(found["magic"], before, prefix, namespace) if word.startswith(prefix)]
+    words = _words(found["magic"], before, prefix, namespace)
+    return prefix, [(word, kind) for word, kind in words if word.startswith(prefix)]
 
 
 def _words(magic: str, before: list[str], prefix: str, namespace: dict[str, Any]) -> Iterable[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..core.codecs import Call, bind, to_plain
 from ..core.served import Answer, Method, Served
-from ..errors import NotFound, nearest
+from ..errors import NbserveError, NotFound, nearest
 from .kernel_loop import KernelLoop
 
 if TYPE_CHECKING:
@@ -135,11 +135,8 @@ class Endpoint:
         return (await asyncio.wrap_future(future)).value
 
     def show(self) -> None:
-        """Display the card."""
-        from IPython.display import display
-
-        display(self._mimebundle(), raw=True)  # type: ignore[no-untyped-call]  # IPython is untyped here
-        self._was_shown = True
+        """Display the card now; where there is a card, the cell's end does not display it again."""
+        self._was_shown = self._home.show(self._name)
 
     def __repr__(self) -> str:
         if self._session is None:
@@ -150,16 +147,9 @@ class Endpoint:
 
     def _ipython_display_(self) -> None:
         """The card; nothing when the magic of this very cell has shown it already."""
-        if self._was_shown:
-            self._was_shown = False
-        elif self.state == "stopped":
-            print(repr(self))  # noqa: T201  # the display of a handle is its text
-        else:
-            self.show()
-            self._was_shown = False
-
-    def _mimebundle(self) -> dict[str, Any]:
-        return self._home.mimebundle(self._name)
+        if not self._was_shown and (self.state == "stopped" or not self._home.show(self._name)):
+            print(repr(self))  # noqa: T201 - the display of a handle is its text
+        self._was_shown = False
 
     @property
     def _home(self) -> Session:
@@ -183,9 +173,12 @@ class Endpoint:
 
     def _wait(self, future: Future[Answer[Any]]) -> Any:
         coroutines = self._served.coroutines
-        if isinstance(coroutines, KernelLoop) and coroutines.is_here():
-            return coroutines.wait_nested(future).value
-        return future.result().value
+        try:
+            if isinstance(coroutines, KernelLoop) and coroutines.is_here():
+                return coroutines.wait_nested(future).value
+            return future.result().value
+        except NbserveError as error:
+            raise error.with_traceback(None)  # noqa: B904 - its cause, the model's own error, stays
 
 
 def _payload(X: Any, given: dict[str, Any]) -> Any:

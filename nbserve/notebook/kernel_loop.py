@@ -46,7 +46,7 @@ class KernelLoop:
             return False
 
     def wait_nested(self, future: Future[R]) -> R:
-        """The future's result, with the loop kept running meanwhile. Raises `ServerError` on a loop that cannot nest."""
+        """The future's result; the loop runs on meanwhile. Raises `ServerError` on a loop that cannot nest."""
         import nest_asyncio2
 
         try:

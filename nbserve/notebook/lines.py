@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -37,7 +36,7 @@ class Line:
         self._target = target
         self._parser = _Parser(
             prog=magic,
-            usage=f"%{magic} [{target}] [options]",
+            usage=f"%%{magic} [{target}] [options]",
             description=about,
             epilog=examples,
             add_help=False,
@@ -56,9 +55,9 @@ class Line:
         else:
             self._parser.add_argument(option.flag, dest=option.name, metavar=option.metavar, help=option.help)
 
-    def add_switch(self, flag: str, help: str) -> None:
+    def add_switch(self, flag: str, about: str) -> None:
         self._flags[flag] = None
-        self._parser.add_argument(flag, action="store_true", help=help)
+        self._parser.add_argument(flag, action="store_true", help=about)
 
     @property
     def flags(self) -> list[str]:
@@ -72,7 +71,7 @@ class Line:
         words, rest = _split(line)
         known, unknown = self._parser.parse_known_args(rest)
         if known.help:
-            print(self.help())  # noqa: T201  # the user asked for it
+            print(self.help())  # noqa: T201 - the user asked for it
             return None
         if unknown:
             self._refuse(unknown[0])

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from ..core.blame import reason_of
@@ -29,6 +30,11 @@ class ServeMagics(Magics):
     def _session(self) -> Session:
         return current_session()
 
+    @property
+    def _shell(self) -> InteractiveShell:
+        assert self.shell is not None  # it is made by one
+        return self.shell
+
     @no_var_expand
     @needs_local_scope
     @line_cell_magic
@@ -38,11 +44,12 @@ class ServeMagics(Magics):
             if given is None:
                 return None
             if cell is None and given.target is None:
-                return _refuse_options(given.options) or self._session.show_dashboard()
+                self._show_dashboard(given.options)
+                return None
             source = given.target or ""
         if cell is None:
             with _one_line_errors():
-                model = _evaluated(source, {**self.shell.user_ns, **(local_ns or {})})
+                model = _evaluated(source, {**self._shell.user_ns, **(local_ns or {})})
         else:
             model = self._defined_by(cell)
             given.options.setdefault("name", given.target)
@@ -77,17 +84,23 @@ class ServeMagics(Magics):
                 raise OptionError(f"%nbserve has no verb {verb!r}.{nearest(verb, list(VERBS))}", "%nbserve lists them.")
             return VERBS[verb].run(self._session, name or only_name(self._session, verb))
 
+    def _show_dashboard(self, options: dict[str, Any]) -> None:
+        if options:
+            raise OptionError("There is no model before the options.", "Type %serve MODEL [options].")
+        if not self._session.show(None):
+            VERBS["status"].run(self._session, "")
+
     def _defined_by(self, cell: str) -> object:
         """Run the cell; what it defines last. An error of the cell is the cell's own, with its traceback."""
-        code = self.shell.transform_cell(cell)
-        tree = compile(code, "<cell>", "exec", ast.PyCF_ONLY_AST)
-        assert isinstance(tree, ast.Module)
+        shell = self._shell
+        code: str = shell.transform_cell(cell)  # type: ignore[no-untyped-call]  # IPython is partly untyped
+        tree = ast.parse(code)
         name = next((each.name for each in reversed(tree.body) if isinstance(each, _DEFINITIONS)), None)
         if name is None:
             raise UsageError("The cell defines no function and no class. Define one with def or class.")
-        file = self.shell.compile.cache(cell, self.shell.execution_count, raw_code=cell)
-        exec(self.shell.compile(tree, file, "exec"), self.shell.user_global_ns, self.shell.user_ns)  # noqa: S102  # the user's cell
-        defined = self.shell.user_ns[name]
+        file = shell.compile.cache(code, shell.execution_count, raw_code=cell)
+        exec(compile(tree, file, "exec"), shell.user_global_ns, shell.user_ns)  # noqa: S102 - the user's cell
+        defined = shell.user_ns[name]
         with _one_line_errors():
             return _instance(defined) if isinstance(defined, type) else defined
 
@@ -127,11 +140,12 @@ def _evaluated(source: str, namespace: dict[str, Any]) -> object:
     if source.isidentifier():
         if source not in namespace:
             variables = [name for name in namespace if not name.startswith("_")]
-            raise OptionError(f"There is no variable {source!r}.{nearest(source, variables)}", "Run the cell that makes it.")
+            problem = f"There is no variable {source!r}.{nearest(source, variables)}"
+            raise OptionError(problem, "Run the cell that makes it.")
         return namespace[source]
     try:
-        return eval(source, namespace)  # noqa: S307  # the user typed it into the notebook
-    except Exception as error:  # an expression of the user's may raise anything
+        return eval(source, namespace)  # noqa: S307 - the user typed it into the notebook
+    except Exception as error:  # noqa: BLE001 - an expression of the user's may raise anything
         raise OptionError(f"{source!r} cannot be served: {reason_of(error)}.", "Type the name of a variable.") from None
 
 
@@ -142,11 +156,6 @@ def _instance(defined: type) -> object:
         raise ModelRefused(
             f"{defined.__name__}() cannot be made: {error}.", f"Make it yourself: %serve {defined.__name__}(…)"
         ) from None
-
-
-def _refuse_options(options: dict[str, Any]) -> None:
-    if options:
-        raise OptionError("There is no model before the options.", "Type %serve MODEL [options].")
 
 
 def _document(shell: Any, magic: str, text: str) -> None:

@@ -20,11 +20,7 @@ def is_hidden(name: str) -> bool:
 
 def names_of(model: object, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     """The user's variables that hold this very object."""
-    return tuple(
-        name
-        for name, value in list(namespace.items())
-        if value is model and not is_hidden(name)
-    )
+    return tuple(name for name, value in list(namespace.items()) if value is model and not is_hidden(name))
 
 
 def name_for(model: object, type_name: str, namespace: Mapping[str, Any]) -> str:

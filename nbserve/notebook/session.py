@@ -67,7 +67,7 @@ class Session:
         self._lock = threading.RLock()
 
     def serve(self, model: object, given: Mapping[str, Any]) -> Endpoint:
-        """Serve `model`, or swap it in where its name is served already. Raises `NbserveError`s, and serves nothing then."""
+        """Serve `model`, or swap it in where its name is served. Raises `NbserveError`s, and changes nothing then."""
         options = options_from(given)
         if isinstance(model, Endpoint):
             raise ModelRefused(f"{model.name} is an endpoint already.", "Serve the model itself.")
@@ -165,9 +165,7 @@ class Session:
         """What a card shows: one endpoint, or (None) all of them."""
         shown = list(self.registry) if name is None else [each for each in self.registry if each.name == name]
         entries = [self._entry(served) for served in shown]
-        if name is not None and not entries:
-            entries = [{"name": name, "state": "stopped", "gone": True}]
-        return {"endpoints": entries, "dashboard": name is None}
+        return {"endpoints": entries, "dashboard": name is None, "gone": name is not None and not entries}
 
     def obey(self, order: str, name: str) -> str:
         """Carry out what a card's button says; answers a sentence."""
@@ -187,19 +185,18 @@ class Session:
 
         return as_text(self.snapshot(name))
 
-    def mimebundle(self, name: str | None) -> dict[str, Any]:
-        """The card in every form that a front end may show."""
-        from .card import as_html, as_text
-
-        snapshot = self.snapshot(name)
-        texts = {"text/plain": as_text(snapshot), "text/html": as_html(snapshot)}
-        return texts | self._card(name)._repr_mimebundle_() if self._has_widgets else texts
-
-    def show_dashboard(self) -> None:
-        """Display the dashboard of everything served."""
+    def show(self, name: str | None) -> bool:
+        """Display the card of one endpoint, or the dashboard; False where cards cannot be shown."""
+        if not self._has_widgets:
+            return False
         from IPython.display import display
 
-        display(self.mimebundle(None), raw=True)  # type: ignore[no-untyped-call]  # IPython is untyped here
+        bundle = self._card(name)._repr_mimebundle_()
+        if bundle is None:  # the widgets of this kernel are switched off
+            return False
+        data, metadata = bundle
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]  # IPython is untyped
+        return True
 
     def _entry(self, served: Served) -> dict[str, Any]:
         url, token = f"{self.url}{served.name}/", self.token(served.name)
@@ -247,7 +244,8 @@ class Session:
         if server is not None and server.is_alive:
             if options.port not in (None, 0, server.port):
                 raise OptionError(
-                    f"This session listens on port {server.port} already.", "Leave --port away, or %unserve --all first."
+                    f"This session listens on port {server.port} already.",
+                    "Leave --port away, or %unserve --all first.",
                 )
             return
         from ..web.app import Door
@@ -309,9 +307,9 @@ def _remove_if_ours(folder: Path, pid: int) -> None:
 
 def close_session(shell: Any) -> None:
     """End the shell's session, if it has one."""
-    session = getattr(shell, "_nbserve_session", None)
+    session = getattr(shell, "nbserve_session", None)
     if session is not None:
-        del shell._nbserve_session
+        del shell.nbserve_session
         shell.events.unregister("pre_run_cell", session.before_cell)
         shell.events.unregister("post_run_cell", session.after_cell)
         session.close()
@@ -325,10 +323,10 @@ def current_session() -> Session:
     shell = _shell()
     if shell is None:
         return _plain_session()
-    session = getattr(shell, "_nbserve_session", None)
+    session = getattr(shell, "nbserve_session", None)
     if session is None:
         # on the shell and not in a module: %autoreload empties the variables of modules
-        session = shell._nbserve_session = Session(shell.user_ns, is_watched=True, has_widgets=hasattr(shell, "kernel"))
+        session = shell.nbserve_session = Session(shell.user_ns, is_watched=True, has_widgets=hasattr(shell, "kernel"))
         shell.events.register("pre_run_cell", session.before_cell)
         shell.events.register("post_run_cell", session.after_cell)
     assert isinstance(session, Session)

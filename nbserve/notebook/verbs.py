@@ -35,7 +35,7 @@ def only_name(session: Session, verb: str) -> str:
     return names[0]
 
 
-def _help(session: Session, name: str) -> None:
+def _help(_session: Session, _name: str) -> None:
     _say("\n".join(f"%nbserve {verb:<9} {row.help}" for verb, row in VERBS.items()))
 
 
@@ -69,7 +69,7 @@ def _log(session: Session, name: str) -> None:
 
 
 def _say(text: str) -> None:
-    print(text)  # noqa: T201  # the answer to what the user typed
+    print(text)  # noqa: T201 - the answer to what the user typed
 
 
 VERBS: dict[str, Verb] = {

@@ -91,9 +91,9 @@ class Access:
 
 def token_in(scope: Scope) -> str | None:
     """The token of a request: from its Authorization header, else from its query."""
-    header = header(scope, b"authorization")
-    if header is not None:
-        scheme, _, token = header.partition(" ")
+    given = header(scope, b"authorization")
+    if given is not None:
+        scheme, _, token = given.partition(" ")
         if scheme.lower() in ("bearer", "token"):
             return token.strip() or None
     query: bytes = scope.get("query_string", b"")

@@ -74,12 +74,15 @@ class Door:
                 raise MethodNotAllowed(f"{name}.{method.name} answers POST only.", "POST it JSON.", allowed=("POST",))
         except NbserveError as error:
             await self._refuse(error, scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
+            self._log.write("".join(traceback.format_exception(error)))
+            await self._refuse(NbserveError("The server failed.", "Its log has more."), scope, receive, send)
 
     async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         refuse_large(scope, BODY_LIMIT)
         try:
             await self.app(scope, _bounded(receive), send)
-        except Exception as error:  # a route of the user's: it has been answered 500, and is raised again to be seen
+        except Exception as error:  # noqa: BLE001 - a route of the user's: answered 500, and raised again to be seen
             self._log.write("".join(traceback.format_exception(error)))
 
     async def _refuse(self, error: NbserveError, scope: Scope, receive: Receive, send: Send) -> None:

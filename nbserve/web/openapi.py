@@ -46,14 +46,14 @@ def describe(app: FastAPI, endpoints: Sequence[Served], root: str) -> dict[str, 
 
 def _session_paths() -> dict[str, Any]:
     listed = {"type": "object", "required": ["endpoints"], "properties": {"endpoints": _list_of(Metadata)}}
-    index = _operation("List the endpoints", "server", {200: ("The endpoints that the token opens.", listed)}, _ACCESS_FAULTS)
+    index = _operation("List the endpoints", "server", {200: ("What the token opens.", listed)}, _ACCESS_FAULTS)
     health = _operation("Is the server alive?", "server", {200: ("It is.", _ref(Health))}, {})
     ready = {200: ("It is.", _ref(Ready)), 503: ("An endpoint failed to load.", _ref(Ready))}
-    open_ = {"security": []}
+    open_: dict[str, Any] = {"security": []}
     return {
         "/": {"get": index | {"operationId": "list_endpoints"}},
         "/health": {"get": health | open_ | {"operationId": "health"}},
-        "/ready": {"get": _operation("Can every endpoint answer?", "server", ready, {}) | open_ | {"operationId": "ready"}},
+        "/ready": {"get": _operation("Can all answer?", "server", ready, {}) | open_ | {"operationId": "ready"}},
     }
 
 
@@ -89,9 +89,7 @@ def _predict(served: Served, method: Method) -> dict[str, Any]:
     return operation
 
 
-def _operation(
-    summary: str, tag: str, answers: dict[int, tuple[str, Any]], faults: dict[int, str]
-) -> dict[str, Any]:
+def _operation(summary: str, tag: str, answers: dict[int, tuple[str, Any]], faults: dict[int, str]) -> dict[str, Any]:
     responses = {str(status): _response(*answer) for status, answer in answers.items()}
     responses |= {str(status): _response(text, _ref(Error)) for status, text in faults.items()}
     return {"summary": summary, "tags": [tag], "responses": responses}

@@ -81,7 +81,7 @@ class Server:
             asyncio.set_event_loop(loop)
             # never server.run(): once nest_asyncio has been applied it fails on newer Pythons
             loop.run_until_complete(self._server.serve(sockets=[self._socket]))
-        except BaseException as error:  # uvicorn leaves a thread by SystemExit; the cell must hear of it
+        except BaseException as error:  # noqa: BLE001 - uvicorn leaves a thread by SystemExit; the cell must hear of it
             self._failure = error
         finally:
             self._server.has_started.set()

@@ -1,0 +1,62 @@
+# Everything is set up by the target that needs it, with plain venv and pip.
+#   make demo    the main job, shown: the quickstart runs, another process calls it, JupyterLab opens (LAB=0: it does not)
+#   make test    all tests, those in a real browser included
+#   make check   formatting, lint, types, the floors of the house
+#   make bench   how long from %serve to the first answer
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+LAB    ?= 1
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test check bench browser clean
+.DEFAULT_GOAL := demo
+
+demo: $(VENV)/demo
+	$(BIN)/python notebooks/demo.py
+	@if [ "$(LAB)" != 0 ]; then $(BIN)/jupyter lab notebooks/quickstart.ipynb; fi
+
+test: $(VENV)/test browser
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/test
+	$(BIN)/python benchmarks/start.py
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("nbserve needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip
+
+$(VENV)/demo: pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) …"
+	$(PIP) install --editable '.[demo]'
+	@touch $@
+
+$(VENV)/test: pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) for the tests …"
+	$(PIP) install --editable '.[demo]' --group test
+	@touch $@
+
+$(VENV)/check: pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) for the checks …"
+	$(PIP) install --editable '.[demo]' --group test --group check
+	@touch $@
+
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(MAKE) --no-print-directory install-browser
+
+install-browser:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Chromium …"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	else echo "The browser tests need Chromium: install it with your system's packages." >&2; exit 1; fi
+
+clean:
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
