@@ -8,17 +8,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .errors import NbserveError
     from .notebook.calls import endpoints, get, serve, stop_all
     from .notebook.handle import Endpoint
     from .notebook.magics import load_ipython_extension, unload_ipython_extension
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Endpoint",
     "NbserveError",
+    "__version__",
     "endpoints",
     "get",
     "load_ipython_extension",
@@ -37,6 +38,12 @@ _HOMES = {
     "stop_all": ".notebook.calls",
     "unload_ipython_extension": ".notebook.magics",
 }
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from .serverext.extension import NbserveExtension
+
+    return [{"module": "nbserve", "app": NbserveExtension}]
 
 
 def __getattr__(name: str) -> Any:

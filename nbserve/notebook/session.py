@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import __version__
 from ..core.analysis import analyse
 from ..core.component import Component
 from ..core.engines import CoroutineThread
@@ -23,6 +22,8 @@ from ..core.served import Coroutines, Served
 from ..core.storage import LiveObject
 from ..errors import Conflict, ModelRefused, OptionError
 from ..options import Options, options_from
+from ..version import __version__
+from .announcing import announce_endpoint, withdraw_endpoint
 from .handle import Endpoint
 from .kernel_loop import KernelLoop
 from .naming import name_for, names_of
@@ -99,6 +100,7 @@ class Session:
             if token is not None:
                 self.access.revoke(token)
             self.access.set_open(name, False)
+        withdraw_endpoint(name)
         served.retire()
         self.changed()
 
@@ -263,6 +265,7 @@ class Session:
         self.access.set_open(name, not needs_token)
         catch_prints()
         self.registry.put(served)
+        announce_endpoint(name, f"{self.url}{name}/")
         self.changed()
 
     def _coroutines(self, options: Options) -> Coroutines:

@@ -1,0 +1,1 @@
+"""The Jupyter server's face: it imports neither FastAPI, numpy nor the core."""
