@@ -42,11 +42,12 @@ def main() -> None:
         timeout=300,
         kernel_name="python3",
         store_widget_state=False,
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
         on_cell_executed=lambda cell, cell_index, execute_reply: _show_progress(cell_index + 1, len(notebook.cells)),
     )
     notebook.cells.append(nbformat.v4.new_code_cell(ASK))
-    with client.setup_kernel(extra_arguments=["--IPKernelApp.log_level=ERROR"]):
+    with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
         asked = json.loads(_printed(notebook.cells[-1]))

@@ -1,0 +1,7 @@
+"""A model → its Profile: methods, features, classes, task and an example, by looking and never by calling."""
+
+from __future__ import annotations
+
+from .recognition import analyse
+
+__all__ = ["analyse"]

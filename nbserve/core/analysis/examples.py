@@ -1,0 +1,136 @@
+"""An example request that works: from data lying in the notebook, or else made up from what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_origin
+
+from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Parameter
+from .annotations import made_up
+from .intent import Intent, looks_like
+from .namespace import Sample, accepts, frame_sample, matrix_sample, named_frame_sample, text_sample
+from .sklearn import Input
+
+__all__ = ["Rows", "parameters_example", "rows_for_code", "rows_for_input", "with_sample"]
+
+TEXTS = ["some text", "another text"]
+ROW = [1.0, 2.0]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The example of a data argument, and the notebook's variable that it is from."""
+
+    value: Any
+    sample: Sample | None = None
+
+
+def rows_for_input(found: Input, namespace: Mapping[str, Any]) -> Rows:
+    """Rows for a model that says what it takes."""
+    sample = _sample_for_input(found, namespace)
+    if sample is not None and sample.rows:
+        return Rows(sample.rows, sample)
+    return Rows(_made_rows(found), sample)
+
+
+def rows_for_code(data: DataArgument, intent: Intent, namespace: Mapping[str, Any]) -> Rows:
+    """Rows for a function whose annotation or code says what it takes."""
+    sample = _sample_for_code(data, intent, namespace)
+    if sample is not None and sample.rows:
+        return Rows(sample.rows, sample)
+    if intent.value is not None:
+        return Rows(intent.value)
+    if data.kind is DataKind.TEXTS:
+        return Rows(TEXTS)
+    if data.annotation is not None and data.container is Container.PYTHON:
+        return Rows(_twice(made_up(data.annotation), data.annotation))
+    if intent.row is not None:
+        return Rows([intent.row] * 2)
+    return Rows([{"x0": 1.0}] * 2 if data.container is Container.PANDAS else [ROW] * 2)
+
+
+def parameters_example(
+    parameters: Sequence[Parameter], call: Callable[..., Any] | None, *, has_data: bool
+) -> dict[str, Any]:
+    """Values for the arguments that must be given; for `*args` too when there is no other data."""
+    return {
+        each.name: _parameter_value(each, call)
+        for each in parameters
+        if each.required or (each.is_variadic and not has_data)
+    }
+
+
+def with_sample(features: Sequence[Feature], sample: Sample | None) -> tuple[Feature, ...]:
+    """The features, with what the user's frame tells in addition: dtype, datatype, categories, an example."""
+    if sample is None or not sample.dtypes:
+        return tuple(features)
+    return tuple(_feature_with(each, sample) for each in features)
+
+
+def _feature_with(feature: Feature, sample: Sample) -> Feature:
+    datatype = sample.datatype(feature.name) if feature.datatype is Datatype.ANY else feature.datatype
+    example = next((row[feature.name] for row in sample.rows if row.get(feature.name) is not None), feature.example)
+    return replace(
+        feature,
+        datatype=datatype,
+        dtype=sample.dtypes.get(feature.name),
+        categories=feature.categories if feature.categories is not None else sample.categories.get(feature.name),
+        example=example,
+    )
+
+
+def _sample_for_input(found: Input, namespace: Mapping[str, Any]) -> Sample | None:
+    if found.kind is DataKind.TABLE:
+        return frame_sample(namespace, found.features)
+    if found.kind is DataKind.TEXTS:
+        return text_sample(namespace)
+    if found.kind is DataKind.MATRIX and found.width is not None:
+        sample = matrix_sample(namespace, found.width, positive=found.is_positive)
+        return sample if sample is not None and _all_accepted(found.features, sample.rows) else None
+    return None
+
+
+def _all_accepted(features: Sequence[Feature], rows: Sequence[Sequence[Any]]) -> bool:
+    return all(accepts(feature, value) for row in rows for feature, value in zip(features, row, strict=False))
+
+
+def _made_rows(found: Input) -> Any:
+    if found.kind is DataKind.TABLE:
+        return [{each.name: _nth_value(each, index) for each in found.features} for index in range(2)]
+    if found.kind is DataKind.TEXTS:
+        return TEXTS
+    if found.kind is DataKind.MATRIX and found.features:
+        return [[_nth_value(each, index) for each in found.features] for index in range(2)]
+    return [ROW if found.row is None else found.row] * 2
+
+
+def _nth_value(feature: Feature, index: int) -> Any:
+    if feature.categories:
+        return feature.categories[min(index, len(feature.categories) - 1)]
+    return feature.example
+
+
+def _sample_for_code(data: DataArgument, intent: Intent, namespace: Mapping[str, Any]) -> Sample | None:
+    if data.container is Container.PANDAS:
+        return named_frame_sample(namespace, data.name, intent.columns)
+    if data.kind is DataKind.TEXTS:
+        return text_sample(namespace)
+    if data.kind is DataKind.MATRIX and data.container is Container.NUMPY:
+        return matrix_sample(namespace, len(intent.row) if isinstance(intent.row, list) else None)
+    return None
+
+
+def _twice(value: Any, annotation: Any) -> Any:
+    is_list = get_origin(annotation) is not None and isinstance(value, list) and len(value) == 1
+    return value * 2 if is_list else value
+
+
+def _parameter_value(parameter: Parameter, call: Callable[..., Any] | None) -> Any:
+    if parameter.is_variadic:
+        return [1.0, 2.0] if parameter.annotation is None else [made_up(parameter.annotation)] * 2
+    if parameter.choices:
+        return parameter.choices[0]
+    if parameter.annotation is None and call is not None:
+        return looks_like(call, parameter.name)
+    return made_up(parameter.annotation)

@@ -1,0 +1,290 @@
+"""What a function wants its rows to be when no annotation says so: a frame, an array, or the rows as they were sent."""
+
+# ruff: noqa: ARG001  # the functions of a table have one form
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
+
+from ..schema import Container, DataKind
+from .bytecode import Attribute, Constant, Name, Usage, usage_of
+from .conventions import keeps_conventions
+from .plain import words
+
+__all__ = ["DATA_NAMES", "PLAIN", "Intent", "array_kind", "code_owner", "intent_of", "looks_like"]
+
+DATA_NAMES = words(
+    "x data dataset inputs input instances records rows df frame dataframe features texts documents docs sentences "
+    "samples batch images x_test x_train x_new x_val data_for_predict input_data"
+)
+FRAME_NAMES = frozenset(["df", "frame", "dataframe"])
+
+FRAME_ATTRIBUTES = words(
+    "iloc loc at iat columns dtypes assign iterrows itertuples groupby fillna dropna isna notna drop rename merge "
+    "select_dtypes to_numpy to_dict set_index reset_index map applymap apply pipe query head tail"
+)
+ARRAY_ATTRIBUTES = words(
+    "shape reshape astype ndim dot T tolist sum mean std var min max argmax argmin ravel flatten clip round prod "
+    "cumsum transpose squeeze size dtype any all flat"
+)
+TEXT_ATTRIBUTES = words(
+    "lower upper split strip lstrip rstrip startswith endswith replace title capitalize casefold encode format join "
+    "splitlines isdigit isalpha isupper islower removeprefix removesuffix"
+)
+ROW_CALLS = words("sum max min list tuple sorted set any all")
+NUMBER_CALLS = words("math int float range abs round chr")
+LIST_CALLS = words("len zip list tuple sum max min sorted set enumerate reversed map filter")
+ARRAY_PACKAGES = frozenset(["numpy", "scipy", "sklearn"])
+WIDEST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """How the rows are to be given, why that is believed, and what a made-up row must have.
+
+    `row` is one row that the code can read, `value` the whole when it is no list of rows; None when nothing is known.
+    `delegate` is the object whose
+    `method` gets the rows untouched; it lives as long as the analysis.
+    """
+
+    kind: DataKind
+    container: Container
+    because: str
+    columns: tuple[str, ...] = ()
+    row: Any = None
+    value: Any = None
+    delegate: Any = None
+    method: str = ""
+
+
+PLAIN = Intent(DataKind.VALUE, Container.PYTHON, "nothing in the code asks for an array or a frame")
+
+
+def intent_of(call: Callable[..., Any], argument: str) -> Intent:
+    """What the code of `call` does with `argument` tells what it wants."""
+    function, owner = code_owner(call)
+    if function is None:
+        return PLAIN
+    usage = usage_of(function.__code__, argument)
+    scope = _Scope(function, owner)
+    for rule in RULES:
+        found = rule(usage, scope, argument)
+        if found is not None:
+            return found
+    return PLAIN
+
+
+def code_owner(call: Any) -> tuple[FunctionType | None, Any]:
+    """The Python function that runs when `call` is called, and its `self`; (None, None) when there is none."""
+    owner: Any = None
+    while True:
+        if isinstance(call, functools.partial):
+            call = call.func
+        elif isinstance(call, MethodType):
+            call, owner = call.__func__, call.__self__
+        elif isinstance(call, FunctionType):
+            inner = inspect.unwrap(call)
+            return (inner if isinstance(inner, FunctionType) else call), owner
+        elif isinstance(call, type) or not isinstance(type(call).__call__, FunctionType):
+            return None, None
+        else:
+            call, owner = type(call).__call__, call
+
+
+class _Scope:
+    """The values that names in a function stand for, looked up without running anything."""
+
+    def __init__(self, function: FunctionType, owner: Any) -> None:
+        self._function = function
+        self._self_name = function.__code__.co_varnames[:1] if owner is not None else ()
+        self._owner = owner
+
+    def value(self, symbol: Any) -> Any:
+        if isinstance(symbol, Name):
+            return self._named(symbol.name)
+        if isinstance(symbol, Attribute):
+            of = self.value(symbol.of)
+            return _own_attribute(of, symbol.name)
+        return None
+
+    def packages(self, names: set[str]) -> set[str]:
+        """The array packages that the function's globals refer to."""
+        found = set()
+        for name in names:
+            value = self._function.__globals__.get(name)
+            module = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+            if isinstance(module, str):
+                found.add(module.partition(".")[0])
+        return found & ARRAY_PACKAGES
+
+    def _named(self, name: str) -> Any:
+        if name in self._self_name:
+            return self._owner
+        freevars = self._function.__code__.co_freevars
+        if name not in freevars:
+            return self._function.__globals__.get(name)
+        try:
+            return (self._function.__closure__ or ())[freevars.index(name)].cell_contents
+        except ValueError:  # not assigned yet
+            return None
+
+
+def _own_attribute(of: Any, name: str) -> Any:
+    """An attribute of a module or in an object's `__dict__`: no property is run."""
+    try:
+        return object.__getattribute__(of, "__dict__").get(name)
+    except AttributeError:
+        return None
+
+
+def _delegate(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+    touched = usage.attributes or usage.operands or usage.columns or usage.array_subscript or usage.iterated
+    if touched or len(usage.calls) != 1 or not isinstance(usage.calls[0], Attribute):
+        return None
+    called = usage.calls[0]
+    holder = scope.value(called.of)
+    if holder is None or isinstance(holder, (ModuleType, type)) or not keeps_conventions(holder):
+        return None
+    because = f"the code gives it to {type(holder).__name__}.{called.name}"
+    return Intent(DataKind.MATRIX, Container.NUMPY, because, delegate=holder, method=called.name)
+
+
+def _frame(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+    has_pandas = "pandas" in sys.modules
+    seen = usage.attributes & FRAME_ATTRIBUTES
+    if not has_pandas or (usage.array_subscript and not seen):
+        return None
+    columns = tuple(dict.fromkeys(usage.columns))
+    named_like_rows = argument.casefold() in DATA_NAMES
+    if seen or usage.column_list or (columns and named_like_rows):
+        because = f"the code uses {argument}{_subscript_text(columns) if not seen else '.' + min(seen)}"
+    elif argument.casefold() in FRAME_NAMES:
+        because = f"it is called {argument}"
+    else:
+        return None
+    return Intent(DataKind.VALUE, Container.PANDAS, because, columns, dict.fromkeys(columns, 1.0) or None)
+
+
+def _subscript_text(columns: tuple[str, ...]) -> str:
+    return f"[{columns[0]!r}]" if columns else "[…]"
+
+
+def _texts(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+    seen = usage.item_attributes & TEXT_ATTRIBUTES
+    if not seen:
+        return None
+    because = f"the code calls .{min(seen)} of each item of {argument}"
+    return Intent(DataKind.TEXTS, Container.PYTHON, because, row="some text")
+
+
+def _array(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+    reason = _array_reason(usage, scope, argument)
+    if reason is None:
+        return None
+    return Intent(array_kind(argument), Container.NUMPY, reason, row=_row(usage, scope))
+
+
+def array_kind(argument: str) -> DataKind:
+    """Rows, or an array of any shape: ``X`` is a matrix by everybody's custom, ``x`` and ``n`` may be anything."""
+    return DataKind.MATRIX if argument.casefold() in DATA_NAMES and argument != "x" else DataKind.VALUE
+
+
+def _array_reason(usage: Usage, scope: _Scope, argument: str) -> str | None:
+    seen = usage.attributes & ARRAY_ATTRIBUTES
+    if seen:
+        return f"the code uses {argument}.{min(seen)}"
+    if usage.array_subscript:
+        return f"the code uses {argument}[…, …]"
+    if usage.operands:
+        return f"the code computes {argument} {usage.operands[0].operator} …"
+    roots = [_root(called) for called in usage.calls]
+    if any(scope.packages({root}) for root in roots if root):
+        return f"the code gives {argument} to an array library"
+    return None
+
+
+def _root(symbol: Any) -> str:
+    while isinstance(symbol, Attribute):
+        symbol = symbol.of
+    return symbol.name if isinstance(symbol, Name) else ""
+
+
+def _mapping(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+    if not usage.columns:
+        return None
+    because = f"the code uses {argument}[{usage.columns[0]!r}]"
+    return Intent(DataKind.VALUE, Container.PYTHON, because, value=dict.fromkeys(usage.columns, 1.0))
+
+
+def _scalar(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+    if argument.casefold() in DATA_NAMES:
+        return None
+    seen = usage.attributes & TEXT_ATTRIBUTES
+    if seen:
+        return Intent(DataKind.VALUE, Container.PYTHON, f"the code calls {argument}.{min(seen)}", value="some text")
+    if any(_root(called) in NUMBER_CALLS for called in usage.calls):
+        return Intent(DataKind.VALUE, Container.PYTHON, f"the code takes {argument} for a number", value=1)
+    return None
+
+
+def looks_like(call: Callable[..., Any], argument: str) -> Any:
+    """A value for an argument that has neither annotation nor default, from what the code does with it."""
+    function, _ = code_owner(call)
+    if function is None:
+        return 1.0
+    usage = usage_of(function.__code__, argument)
+    if usage.attributes & TEXT_ATTRIBUTES:
+        return "some text"
+    if usage.columns:
+        return dict.fromkeys(usage.columns, 1.0)
+    is_list = usage.iterated or any(_root(called) in LIST_CALLS for called in usage.calls)
+    return [1.0, 2.0] if is_list or usage.attributes & ARRAY_ATTRIBUTES else 1.0
+
+
+def _items(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+    if not usage.iterated:
+        return None
+    if usage.keys:
+        because = f"the code reads [{usage.keys[0]!r}] of each item of {argument}"
+        return Intent(DataKind.VALUE, Container.PYTHON, because, row=dict.fromkeys(usage.keys, 1.0))
+    packages = scope.packages(usage.names)
+    if packages and not usage.item_calls:
+        because = f"the code uses {min(packages)}"
+        return Intent(DataKind.VALUE, Container.NUMPY, because, row=_row(usage, scope))
+    return Intent(DataKind.VALUE, Container.PYTHON, f"the code goes through {argument} item by item", row=_item(usage))
+
+
+def _references(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+    packages = scope.packages(usage.names)
+    if not packages:
+        return None
+    return Intent(DataKind.VALUE, Container.NUMPY, f"the code uses {min(packages)}", row=_row(usage, scope))
+
+
+def _row(usage: Usage, scope: _Scope) -> Any:
+    """A row as wide as the weights that the rows are multiplied with."""
+    for operand in usage.operands:
+        shape = getattr(scope.value(operand.other), "shape", None)
+        if operand.operator == "@" and isinstance(shape, tuple) and shape and shape[0] <= WIDEST:
+            return [1.0] * shape[0]
+    return _item(usage)
+
+
+def _item(usage: Usage) -> Any:
+    if usage.indices and max(usage.indices) < WIDEST:
+        return [1.0] * (max(usage.indices) + 1)
+    if any(isinstance(called, Name) and called.name in ROW_CALLS for called in usage.item_calls):
+        return [1.0, 2.0]
+    if any(isinstance(operand.other, Constant) for operand in usage.item_operands):
+        return 1.0
+    return None
+
+
+Rule = Callable[[Usage, _Scope, str], "Intent | None"]
+RULES: tuple[Rule, ...] = (_delegate, _scalar, _frame, _texts, _array, _mapping, _items, _references)
