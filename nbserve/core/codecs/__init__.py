@@ -1,0 +1,21 @@
+"""Values ↔ wire: bytes → `parse_json` → `Decoder` → a call's arguments; a model's answer → `encode` → bytes."""
+
+from __future__ import annotations
+
+from .body import parse_json
+from .call import Call
+from .decode import Decoder, bind, decode
+from .encode import encode, to_plain
+from .schemas import request_schema, response_schema
+
+__all__ = [
+    "Call",
+    "Decoder",
+    "bind",
+    "decode",
+    "encode",
+    "parse_json",
+    "request_schema",
+    "response_schema",
+    "to_plain",
+]

@@ -1,0 +1,90 @@
+"""A request's values → the arguments of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..schema import DataArgument, DataKind, Signature
+from .annotations import annotated
+from .call import Call, Placement
+from .faults import Faults, Loc
+from .matrices import Matrix
+from .names import Names
+from .tables import Table
+from .values import Free, Texts, Variadic, argument_of
+
+__all__ = ["Decoder", "bind", "decode"]
+
+Decode = Callable[[Any, Loc, Faults], Any]
+
+_BY_KIND: dict[DataKind, Callable[[DataArgument], Decode]] = {
+    DataKind.TABLE: Table,
+    DataKind.MATRIX: Matrix,
+    DataKind.TEXTS: Texts,
+    DataKind.VALUE: Free,
+}
+
+
+class Decoder:
+    """Turns what is sent for one method into its arguments. Thread-safe; made once, called for every request.
+
+    Takes parsed JSON, or the same shapes as Python values, where the data may be an array or a frame too. Raises
+    `InputError` with every fault of the request, up to a bound.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        self._names = Names(signature)
+        self._placement = Placement(signature)
+        self._data = None if signature.data is None else signature.data.name
+        self._decoders = _decoders(signature)
+
+    def __call__(self, payload: Any) -> Call:
+        faults = Faults()
+        values: dict[str, Any] = {}
+        for name, (loc, value) in self._names.sort(payload, faults).items():
+            decode = self._decoders.get(name)
+            values[name] = value if decode is None else decode(value, loc, faults)
+        faults.check()
+        return self._placed(values)
+
+    def bind(self, given: Mapping[str, Any]) -> Call:
+        """Native values in, as they are: only the names are checked."""
+        faults = Faults()
+        values = {name: value for name, (_, value) in self._names.sort(given, faults).items()}
+        faults.check()
+        return self._placed(values)
+
+    def _placed(self, values: dict[str, Any]) -> Call:
+        rows = None if self._data is None else _rows_of(values[self._data])
+        return self._placement.call(values, rows)
+
+
+def decode(signature: Signature, payload: Any) -> Call:
+    """One request of a method; who has many keeps a `Decoder`."""
+    return Decoder(signature)(payload)
+
+
+def bind(signature: Signature, given: Mapping[str, Any]) -> Call:
+    """Native values as the arguments of a method, without conversion. Raises `InputError` for wrong names."""
+    return Decoder(signature).bind(given)
+
+
+def _decoders(signature: Signature) -> dict[str, Decode]:
+    decoders: dict[str, Decode] = {
+        each.name: Variadic(each) if each.is_variadic else argument_of(each) for each in signature.parameters
+    }
+    data = signature.data
+    if data is not None:
+        by_annotation = annotated(data.annotation) if data.kind is DataKind.VALUE else None
+        decoders[data.name] = _BY_KIND[data.kind](data) if by_annotation is None else by_annotation
+    return decoders
+
+
+def _rows_of(value: Any) -> int | None:
+    """How many things the data holds, None if it is no list of things."""
+    if isinstance(value, (list, tuple)):
+        return len(value)
+    shape = getattr(value, "shape", None)
+    return int(shape[0]) if isinstance(shape, tuple) and shape else None
