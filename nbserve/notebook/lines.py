@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -11,6 +12,9 @@ from ..errors import OptionError, nearest
 from ..options import OPTIONS, Option
 
 __all__ = ["NBSERVE", "SERVE", "UNSERVE", "Given", "Line"]
+
+_OPTION = re.compile(r"--?[A-Za-z][\w-]*(=.*)?")
+"""What ends the model: an expression may well have a minus in it."""
 
 
 @dataclass(slots=True)
@@ -90,7 +94,7 @@ class Line:
 def _split(line: str) -> tuple[list[str], list[str]]:
     """The words before the first option, as typed, and everything from it on."""
     words = _words(line)
-    first = next((at for at, word in enumerate(words) if word.startswith("-") and not _is_number(word)), len(words))
+    first = next((at for at, word in enumerate(words) if _OPTION.fullmatch(word)), len(words))
     return words[:first], [_unquoted(word) for word in words[first:]]
 
 
@@ -105,10 +109,6 @@ def _words(line: str) -> list[str]:
 
 def _unquoted(word: str) -> str:
     return word[1:-1] if len(word) > 1 and word[0] == word[-1] and word[0] in "'\"" else word
-
-
-def _is_number(word: str) -> bool:
-    return word[1:2].isdigit()
 
 
 SERVE = Line(

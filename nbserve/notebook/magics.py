@@ -16,6 +16,7 @@ from ..errors import ModelRefused, NbserveError, OptionError, nearest
 from . import completion
 from .handle import Endpoint
 from .lines import NBSERVE, SERVE, UNSERVE
+from .naming import is_hidden
 from .session import Session, close_session, current_session
 from .verbs import VERBS, only_name
 
@@ -139,7 +140,7 @@ def _one_line_errors() -> Iterator[None]:
 def _evaluated(source: str, namespace: dict[str, Any]) -> object:
     if source.isidentifier():
         if source not in namespace:
-            variables = [name for name in namespace if not name.startswith("_")]
+            variables = [name for name in namespace if not is_hidden(name)]
             problem = f"There is no variable {source!r}.{nearest(source, variables)}"
             raise OptionError(problem, "Run the cell that makes it.")
         return namespace[source]

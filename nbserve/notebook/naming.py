@@ -10,7 +10,7 @@ from ..options import RESERVED_NAMES
 
 __all__ = ["is_hidden", "name_for", "names_of"]
 
-_HIDDEN = frozenset({"In", "Out", "exit", "quit", "get_ipython"})
+_HIDDEN = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})
 
 
 def is_hidden(name: str) -> bool:

@@ -122,6 +122,10 @@ class Session:
         if self._pulse is not None:
             self._pulse.stop()
         self._own_loop.stop()
+        with self._lock:
+            folder, self._folder = self._folder, None
+        if folder is not None:
+            folder.remove()
         release_prints()
 
     @property
@@ -300,7 +304,7 @@ class _PrivateFolder:
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="nbserve-"))
         self.pid = os.getpid()
-        self._remove = weakref.finalize(self, _remove_if_ours, self.path, self.pid)
+        self.remove = weakref.finalize(self, _remove_if_ours, self.path, self.pid)
 
 
 def _remove_if_ours(folder: Path, pid: int) -> None:
