@@ -1,0 +1,134 @@
+/** The request in the form, as code that runs as it stands. The token is hidden on screen, not in what is copied. */
+
+import { byId, copy, h, segmented } from "./dom.js";
+import { literal, PYTHON_WORDS } from "./literal.js";
+import { address, methodPath, token } from "./wire.js";
+
+const MASK = "••••••••";
+const SHOWN_ROWS = 3;
+
+/** @typedef {{url: string, token: string, body: any}} Request */
+
+/** @type {Record<string, {text: string, write: (request: Request) => string}>} */
+const LANGUAGES = {
+  curl: { text: "curl", write: curl },
+  python: { text: "Python", write: python },
+  javascript: { text: "JavaScript", write: javascript },
+};
+
+/** A word for a POSIX shell, whatever it holds. @param {string} text */
+const shellWord = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** @param {Request} request */
+export function curl({ url, token, body }) {
+  const access = token ? [`-H ${shellWord(`Authorization: Bearer ${token}`)}`] : [];
+  return [`curl ${shellWord(url)}`, ...access, "-H 'Content-Type: application/json'", `-d ${shellWord(literal(body))}`].join(" \\\n  ");
+}
+
+/** @param {Request} request */
+export function python({ url, token, body }) {
+  const access = token ? [`    headers={"Authorization": ${JSON.stringify(`Bearer ${token}`)}},`] : [];
+  return [
+    "import requests",
+    "",
+    "response = requests.post(",
+    `    ${JSON.stringify(url)},`,
+    ...access,
+    `    json=${literal(body, PYTHON_WORDS, "    ", "    ")},`,
+    "    timeout=60,",
+    ")",
+    "response.raise_for_status()",
+    'print(response.json()["predict_result"])',
+  ].join("\n");
+}
+
+/** @param {Request} request */
+export function javascript({ url, token, body }) {
+  const access = token ? [`    "Authorization": ${JSON.stringify(`Bearer ${token}`)},`] : [];
+  return [
+    `const response = await fetch(${JSON.stringify(url)}, {`,
+    '  method: "POST",',
+    "  headers: {",
+    ...access,
+    '    "Content-Type": "application/json",',
+    "  },",
+    `  body: JSON.stringify(${literal(body, undefined, "  ")}),`,
+    "});",
+    "if (!response.ok) throw new Error((await response.json()).error);",
+    "console.log((await response.json()).predict_result);",
+  ].join("\n");
+}
+
+/**
+ * @param {string} name of the endpoint
+ * @returns {{elements: HTMLElement[], show: (method: string, body: any, dataName: string | null) => void}}
+ */
+export function makeCode(name) {
+  let language = "curl";
+  let isRevealed = !token;
+  /** @type {Request} */
+  let request = { url: "", token, body: {} };
+  const shown = h("code", {});
+  const note = h("p", { className: "muted", hidden: true });
+  const written = (/** @type {string} */ secret) => LANGUAGES[language].write({ ...request, token: secret });
+  const draw = () => (shown.textContent = written(isRevealed ? token : MASK));
+  const choices = Object.entries(LANGUAGES).map(([value, { text }]) => ({ value, text }));
+  const choose = (/** @type {string} */ value) => {
+    language = value;
+    draw();
+  };
+  const reveal = revealButton((/** @type {boolean} */ isOn) => {
+    isRevealed = isOn;
+    draw();
+  });
+  const block = h("pre", { className: "json", tabIndex: 0, "aria-label": "Code" }, shown);
+  block.addEventListener("copy", unmask);
+  const actions = h("div", { className: "actions" }, token ? reveal : null, copyButton(() => written(token)));
+  return {
+    elements: [h("div", { className: "toolbar" }, segmented("Language", choices, language, choose), actions), block, note],
+    show: (method, body, dataName) => {
+      const { kept, left } = firstRows(body, dataName);
+      request = { url: address(methodPath(name, method)), token, body: kept };
+      note.hidden = !left;
+      note.textContent = `With the first ${SHOWN_ROWS} rows; ${left.toLocaleString("en")} more are in the form.`;
+      draw();
+    },
+  };
+}
+
+/** Code is for reading: of many rows it has the first few. @param {any} body @param {string | null} dataName */
+function firstRows(body, dataName) {
+  const rows = dataName === null ? null : body[dataName];
+  if (!Array.isArray(rows) || rows.length <= SHOWN_ROWS) return { kept: body, left: 0 };
+  return { kept: { ...body, [/** @type {string} */ (dataName)]: rows.slice(0, SHOWN_ROWS) }, left: rows.length - SHOWN_ROWS };
+}
+
+/** What is selected by hand is copied with the real token, too. @param {ClipboardEvent} event */
+function unmask(event) {
+  const selected = String(document.getSelection());
+  if (!selected.includes(MASK)) return;
+  event.preventDefault();
+  event.clipboardData?.setData("text/plain", selected.replaceAll(MASK, token));
+}
+
+/** @param {(isOn: boolean) => void} onToggle */
+function revealButton(onToggle) {
+  const button = h("button", { type: "button", className: "quiet", "aria-pressed": "false" }, "Show token");
+  button.addEventListener("click", () => {
+    const isOn = button.getAttribute("aria-pressed") !== "true";
+    button.setAttribute("aria-pressed", String(isOn));
+    onToggle(isOn);
+  });
+  return button;
+}
+
+/** @param {() => string} text */
+function copyButton(text) {
+  const button = h("button", { type: "button", className: "quiet" }, "Copy");
+  button.addEventListener("click", async () => {
+    button.textContent = (await copy(text())) ? "Copied" : "Select and copy by hand";
+    byId("said").textContent = button.textContent;
+    setTimeout(() => (button.textContent = "Copy"), 2000);
+  });
+  return button;
+}

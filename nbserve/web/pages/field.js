@@ -1,0 +1,177 @@
+/** One input for one feature or argument: the control that fits its type, its label, its fault. */
+
+import { freshId, h } from "./dom.js";
+
+/**
+ * @typedef {{name: string, datatype: string, dtype?: string | null, shape?: number[], nullable?: boolean,
+ *   categories?: any[] | null, choices?: any[] | null, closed?: boolean, required?: boolean, default?: any,
+ *   annotation?: string | null, example?: any}} Wanted a feature or a parameter
+ * @typedef {{input: any, read: () => any, extra?: HTMLElement}} Control `read` gives null for an empty input
+ * @typedef {{name: string, element: HTMLElement, input: any, read: () => any, refuse: (problem: string) => void}} Field
+ *   `read` throws a sentence about what cannot be sent; `refuse` shows one, an empty one clears it
+ */
+
+/** What was typed cannot be sent; each problem is shown at its field. */
+export class FormProblem extends Error {
+  /** @param {{field: Field, problem: string}[]} problems */
+  constructor(problems) {
+    super(problems[0].problem);
+    this.problems = problems;
+  }
+}
+
+/** @type {Record<string, (wanted: Wanted, value: any) => Control>} */
+const CONTROLS = { number: quantity, integer: quantity, boolean: truth, datetime: moment, string: text, any: loose };
+
+/** @param {Wanted} wanted @param {any} value shown at first @returns {Field} */
+export function makeField(wanted, value) {
+  const control = controlFor(wanted)(wanted, value);
+  const isOptional = wanted.nullable || wanted.required === false;
+  const read = () => {
+    const typed = control.read();
+    if (typed === null && !isOptional) throw new Error("Needs a value.");
+    return typed;
+  };
+  return frame(wanted.name, { ...control, read }, hint(wanted));
+}
+
+/** A control with its label and the place for its fault. @param {string} name @param {Control} control @param {string[]} [remarks] @returns {Field} */
+export function frame(name, { input, read, extra }, remarks = []) {
+  const id = (input.id = freshId("field"));
+  const fault = h("p", { className: "fault", id: `${id}-fault`, hidden: true });
+  const label = h("label", { for: id }, h("span", { className: "label-name", title: name }, name), ...remarks.map((each) => h("span", { className: each === "optional" ? "label-hint" : "label-hint type" }, each)));
+  const element = h("div", { className: shapeOf(input) }, label, input, extra, fault);
+  const refuse = (/** @type {string} */ problem) => {
+    fault.textContent = problem;
+    fault.hidden = !problem;
+    input.setAttribute("aria-invalid", String(Boolean(problem)));
+    input.setAttribute("aria-describedby", fault.id);
+  };
+  input.addEventListener("input", () => refuse(""));
+  return { name, element, input, read, refuse };
+}
+
+/** The values of all fields. @param {Field[]} fields @throws {FormProblem} with every field that cannot be sent */
+export function readAll(fields) {
+  /** @type {{field: Field, problem: string}[]} */
+  const problems = [];
+  const values = fields.map((field) => {
+    try {
+      return field.read();
+    } catch (problem) {
+      problems.push({ field, problem: /** @type {Error} */ (problem).message });
+      return null;
+    }
+  });
+  if (problems.length) throw new FormProblem(problems);
+  return values;
+}
+
+/** @param {Wanted} wanted */
+function hint({ annotation, datatype, nullable, required }) {
+  const type = annotation ?? (datatype === "any" ? "" : datatype);
+  const isLeftOpen = nullable && required === undefined;
+  return [type, isLeftOpen ? "optional" : ""].filter(Boolean);
+}
+
+/** Long controls take a whole line. @param {HTMLInputElement} input */
+function shapeOf(input) {
+  if (input.type === "checkbox") return "field check";
+  return input.type === "textarea" || input.type === "datetime-local" ? "field wide" : "field";
+}
+
+/** @param {Wanted} wanted */
+function controlFor(wanted) {
+  const options = wanted.choices ?? (wanted.closed ? wanted.categories : null);
+  if (options?.length) return choice;
+  if (wanted.shape?.length) return json;
+  if (wanted.categories?.length) return suggestion;
+  if (wanted.datatype === "boolean" && (wanted.nullable || wanted.required === false) && typeof wanted.default !== "boolean") return choice;
+  return CONTROLS[wanted.datatype] ?? loose;
+}
+
+/** A choice among all values there are. @param {Wanted} wanted @param {any} value @returns {Control} */
+function choice(wanted, value) {
+  const values = wanted.choices ?? wanted.categories ?? [true, false];
+  const mayBeEmpty = wanted.nullable || wanted.required === false;
+  const options = values.map((each, at) => h("option", { value: String(at), selected: each === value }, String(each)));
+  if (mayBeEmpty) options.unshift(h("option", { value: "", selected: !values.includes(value) }, "—"));
+  const input = h("select", {}, ...options);
+  return { input, read: () => (input.value === "" ? null : values[Number(input.value)]) };
+}
+
+/** Free text with the known values offered. @param {Wanted} wanted @param {any} value @returns {Control} */
+function suggestion(wanted, value) {
+  const known = wanted.categories ?? [];
+  const list = h("datalist", { id: freshId("known") }, ...known.map((each) => h("option", { value: String(each) })));
+  const control = CONTROLS[wanted.datatype === "boolean" ? "any" : wanted.datatype](wanted, value);
+  control.input.setAttribute("list", list.id);
+  const read = () => known.find((each) => String(each) === control.input.value) ?? control.read();
+  return { input: control.input, read, extra: list };
+}
+
+/** @param {Wanted} wanted @param {any} value @returns {Control} */
+function quantity(wanted, value) {
+  const isWhole = wanted.datatype === "integer";
+  const input = h("input", { type: "number", step: isWhole ? "1" : "any", inputMode: isWhole ? "numeric" : "decimal", value: value ?? "" });
+  const read = () => {
+    if (input.validity.badInput) throw new Error("Not a number.");
+    if (isWhole && input.validity.stepMismatch) throw new Error("Not a whole number.");
+    return input.value === "" ? null : Number(input.value);
+  };
+  return { input, read };
+}
+
+/** @param {Wanted} _wanted @param {any} value @returns {Control} */
+function truth(_wanted, value) {
+  const input = h("input", { type: "checkbox", checked: value === true });
+  return { input, read: () => input.checked };
+}
+
+/** A date and time; the example's own time zone is kept. @param {Wanted} _wanted @param {any} value @returns {Control} */
+function moment(_wanted, value) {
+  const [, date = "", time = "00:00:00", zone = ""] = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?)?/.exec(String(value ?? "")) ?? [];
+  const input = h("input", { type: "datetime-local", step: "1", value: date && `${date}T${time}` });
+  const read = () => {
+    if (input.validity.badInput) throw new Error("Not a date and time.");
+    return input.value === "" ? null : input.value + (input.value.length === 16 ? ":00" : "") + zone;
+  };
+  return { input, read };
+}
+
+/** @param {Wanted} wanted @param {any} value @returns {Control} */
+function text(wanted, value) {
+  const isLong = String(value ?? "").length > 60;
+  const input = h(isLong ? "textarea" : "input", { value: value ?? "", spellcheck: false, autocomplete: "off", ...(isLong ? { rows: 4 } : { type: "text" }) });
+  return { input, read: () => (input.value === "" && (wanted.nullable || wanted.required === false) ? null : input.value) };
+}
+
+/** Anything: JSON where it reads as JSON, else the text itself. @param {Wanted} wanted @param {any} value @returns {Control} */
+function loose(wanted, value) {
+  if (value !== null && typeof value === "object") return json(wanted, value);
+  const input = h("input", { type: "text", value: value ?? "", spellcheck: false, autocomplete: "off" });
+  const read = () => {
+    if (input.value === "") return null;
+    try {
+      return JSON.parse(input.value);
+    } catch {
+      return input.value;
+    }
+  };
+  return { input, read };
+}
+
+/** A JSON editor. @param {Wanted} _wanted @param {any} value @returns {Control} */
+export function json(_wanted, value) {
+  const shown = value === undefined || value === null ? "" : JSON.stringify(value, null, 2);
+  const input = h("textarea", { className: "code", value: shown, rows: Math.min(Math.max(shown.split("\n").length, 3), 16), spellcheck: false });
+  const read = () => {
+    if (!input.value.trim()) return null;
+    try {
+      return JSON.parse(input.value);
+    } catch (problem) {
+      throw new Error(`Not JSON: ${/** @type {Error} */ (problem).message}.`);
+    }
+  };
+  return { input, read };
+}

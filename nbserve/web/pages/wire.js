@@ -1,0 +1,68 @@
+/** Everything that leaves the page: addresses, the token, calls. Links marked `data-keep-query` keep the token. */
+
+export const root = document.documentElement.dataset.root ?? "";
+export const token = new URLSearchParams(location.search).get("token") ?? "";
+
+/** An absolute address below the server's prefix. @param {string} path */
+export const address = (path) => `${location.protocol}//${location.host}${root}${path}`;
+
+/** @param {string} name @param {string} method */
+export const methodPath = (name, method) => `/${encodeURIComponent(name)}/${encodeURIComponent(method)}/`;
+
+/** @param {Record<string, string>} more */
+export const headers = (more = {}) => (token ? { Authorization: `Bearer ${token}`, ...more } : more);
+
+/**
+ * The server's refusal, or its silence (status 0).
+ * @typedef {{loc: (string | number)[], msg: string, type: string}} Fault
+ */
+export class Refusal extends Error {
+  /** @param {number} status @param {{error?: string, remedy?: string, code?: string, detail?: Fault[], predict_id?: string}} answer */
+  constructor(status, answer) {
+    super(answer.error ?? `The server answered ${status}.`);
+    this.status = status;
+    this.remedy = answer.remedy ?? "";
+    this.code = answer.code ?? "";
+    this.detail = Array.isArray(answer.detail) ? answer.detail.map((fault) => ({ ...fault, loc: fault.loc ?? [] })) : [];
+    this.predictId = answer.predict_id ?? "";
+  }
+}
+
+/**
+ * @param {string} path below the server's prefix
+ * @param {unknown} [body] sent as JSON by POST
+ * @returns {Promise<{answer: any, ms: number, predictId: string}>}
+ * @throws {Refusal}
+ */
+export async function call(path, body) {
+  const sent = body === undefined ? { headers: headers({ Accept: "application/json" }) } : posted(body);
+  const start = performance.now();
+  const response = await fetch(address(path), { ...sent, cache: "no-store" }).catch(() => {
+    throw new Refusal(0, { error: "The server does not answer.", remedy: "Is the notebook's kernel still running?" });
+  });
+  const text = await response.text().catch(() => "");
+  const ms = performance.now() - start;
+  const answer = parsed(text);
+  if (!response.ok || answer === undefined) throw new Refusal(response.status, Object(answer));
+  return { answer, ms, predictId: response.headers.get("X-Predict-id") ?? "" };
+}
+
+/** @param {unknown} body */
+const posted = (body) => ({
+  method: "POST",
+  headers: headers({ Accept: "application/json", "Content-Type": "application/json" }),
+  body: JSON.stringify(body),
+});
+
+/** @param {string} text */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll("a[data-keep-query]"))) {
+  link.search = location.search;
+}
