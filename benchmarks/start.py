@@ -33,6 +33,7 @@ from sklearn.preprocessing import StandardScaler
 X, y = load_iris(return_X_y=True)
 model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
 ip = get_ipython()
+ip.run_line_magic("load_ext", "nbserve")
 ROWS = json.dumps({"X": X[:2].tolist()})
 
 def first_answer(port, path, token=""):
@@ -78,7 +79,6 @@ def hand_written():
     return answered, stop
 
 def nbserve_magic():
-    ip.run_line_magic("load_ext", "nbserve")
     endpoint = ip.run_line_magic("serve", "model --name iris")
     port = int(endpoint.url.split(":")[2].split("/")[0])
     answered = first_answer(port, "/iris/predict/", endpoint.token)

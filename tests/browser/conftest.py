@@ -16,6 +16,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CHROMIUM_ARGS = (
@@ -133,7 +134,6 @@ class NotebookPage:
 
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
-    pytest.importorskip("jupyterlab", reason="the browser tests need JupyterLab")
     home = tmp_path_factory.mktemp("jupyter")
     root = home / "notebooks"
     root.mkdir()
@@ -211,10 +211,9 @@ def jp_server_cleanup() -> None:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The browser; no longer than a module, because no other loop can run on this thread meanwhile."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
     if CHROMIUM is None:
-        pytest.skip("the browser tests need Chromium")
-    with playwright.sync_playwright() as driver:
+        pytest.fail("The browser tests need Chromium: install it with your system's packages.")
+    with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
         yield browser
         browser.close()

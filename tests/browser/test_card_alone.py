@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
-expect = sync_api.expect
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 

@@ -20,6 +20,9 @@ export class FormProblem extends Error {
   }
 }
 
+const MOST_CHOICES = 50;
+const ANOTHER = "another";
+
 /** @type {Record<string, (wanted: Wanted, value: any) => Control>} */
 const CONTROLS = { number: quantity, integer: quantity, boolean: truth, datetime: moment, string: text, any: loose };
 
@@ -39,7 +42,8 @@ export function makeField(wanted, value) {
 export function frame(name, { input, read, extra }, remarks = []) {
   const id = (input.id = freshId("field"));
   const fault = h("p", { className: "fault", id: `${id}-fault`, hidden: true });
-  const label = h("label", { for: id }, h("span", { className: "label-name", title: name }, name), ...remarks.map((each) => h("span", { className: each === "optional" ? "label-hint" : "label-hint type" }, each)));
+  const hints = remarks.map((each) => h("span", { className: each === "optional" ? "label-hint" : "label-hint type" }, each));
+  const label = h("label", { for: id }, h("span", { className: "label-name", title: name }, name), h("span", { className: "label-hints" }, ...hints));
   const element = h("div", { className: shapeOf(input) }, label, input, extra, fault);
   const refuse = (/** @type {string} */ problem) => {
     fault.textContent = problem;
@@ -85,7 +89,7 @@ function controlFor(wanted) {
   const options = wanted.choices ?? (wanted.closed ? wanted.categories : null);
   if (options?.length) return choice;
   if (wanted.shape?.length) return json;
-  if (wanted.categories?.length) return suggestion;
+  if (wanted.categories?.length) return wanted.categories.length > MOST_CHOICES ? suggestion : openChoice;
   if (wanted.datatype === "boolean" && (wanted.nullable || wanted.required === false) && typeof wanted.default !== "boolean") return choice;
   return CONTROLS[wanted.datatype] ?? loose;
 }
@@ -98,6 +102,24 @@ function choice(wanted, value) {
   if (mayBeEmpty) options.unshift(h("option", { value: "", selected: !values.includes(value) }, "—"));
   const input = h("select", {}, ...options);
   return { input, read: () => (input.value === "" ? null : values[Number(input.value)]) };
+}
+
+/** A choice among the values that are known, or another one. @param {Wanted} wanted @param {any} value @returns {Control} */
+function openChoice(wanted, value) {
+  const isKnown = (wanted.categories ?? []).includes(value) || value === null || value === undefined;
+  const known = choice(wanted, value);
+  const other = CONTROLS[wanted.datatype === "boolean" ? "any" : wanted.datatype](wanted, isKnown ? "" : value);
+  known.input.append(h("option", { value: ANOTHER, selected: !isKnown }, "another …"));
+  other.input.setAttribute("aria-label", `${wanted.name}, another value`);
+  const reveal = () => {
+    other.input.hidden = known.input.value !== ANOTHER;
+  };
+  known.input.addEventListener("input", () => {
+    reveal();
+    if (!other.input.hidden) other.input.focus();
+  });
+  reveal();
+  return { input: known.input, read: () => (known.input.value === ANOTHER ? other.read() : known.read()), extra: other.input };
 }
 
 /** Free text with the known values offered. @param {Wanted} wanted @param {any} value @returns {Control} */
