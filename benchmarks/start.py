@@ -139,7 +139,8 @@ def _kernel() -> Iterator[Any]:
         )
         if reply["content"]["status"] != "ok":
             sys.exit("".join(printed))
-        return next((json.loads(line[8:]) for line in "".join(printed).splitlines() if line.startswith("FIGURES")), None)
+        lines = "".join(printed).splitlines()
+        return next((json.loads(line.removeprefix("FIGURES")) for line in lines if line.startswith("FIGURES")), None)
 
     try:
         run(SETUP)

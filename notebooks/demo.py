@@ -36,7 +36,7 @@ print(urlopen(Request(asked["url"], body, headers), timeout=60).read().decode())
 
 def main() -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook: Any = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is untyped
     client = NotebookClient(
         notebook,
         timeout=300,
@@ -44,12 +44,12 @@ def main() -> None:
         store_widget_state=False,
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
         resources={"metadata": {"path": str(NOTEBOOK.parent)}},
-        on_cell_executed=lambda cell, cell_index, execute_reply: _show_progress(cell_index + 1, len(notebook.cells)),
     )
-    notebook.cells.append(nbformat.v4.new_code_cell(ASK))
+    notebook.cells.append(nbformat.v4.new_code_cell(ASK))  # type: ignore[no-untyped-call]
     with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
+            _show_progress(index + 1, len(notebook.cells))
         asked = json.loads(_printed(notebook.cells[-1]))
         answered = subprocess.run(
             [sys.executable, "-c", CALL], input=json.dumps(asked), capture_output=True, text=True, check=True

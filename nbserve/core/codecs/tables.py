@@ -143,7 +143,7 @@ def _built(feature: Feature, values: list[Any], index: Any) -> Any:
         return _moments(values, dtype)
     if dtype in _PLAIN:
         return np.array(values, dtype=_wide_enough(dtype, values))
-    return pd.array(values, dtype=dtype)
+    return pd.array(values, dtype=dtype)  # type: ignore[arg-type]  # the stubs know fewer names than pandas does
 
 
 def _wide_enough(dtype: str, values: list[Any]) -> str:
