@@ -6,6 +6,7 @@
     │   └── NotFitted
     ├── InputError                   the caller's data
     │   ├── BodyError                the bytes are not what their type says
+    │   ├── BodyIncomplete
     │   ├── BodyTooLarge
     │   └── MediaTypeError
     ├── ModelError                   the model's own fault
@@ -36,6 +37,7 @@ from typing import ClassVar
 __all__ = [
     "AccessError",
     "BodyError",
+    "BodyIncomplete",
     "BodyTooLarge",
     "Busy",
     "Conflict",
@@ -116,6 +118,12 @@ class BodyError(InputError):
     """The body is not what its content type says."""
 
     code = "body_invalid"
+
+
+class BodyIncomplete(InputError):
+    """The body did not come to its end, or not in time."""
+
+    code = "body_incomplete"
 
 
 class BodyTooLarge(InputError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -70,15 +71,22 @@ def _quantity(units: Mapping[str, float], allowed: str) -> Callable[[Any], float
         if isinstance(given, bool):
             raise ValueError(allowed)
         found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", str(given).strip().lower())
-        if found is None or found[2] not in units or float(found[1]) <= 0:
+        if found is None or found[2] not in units:
             raise ValueError(allowed)
-        return float(found[1]) * units[found[2]]
+        quantity = float(found[1]) * units[found[2]]
+        if not 0 < quantity < math.inf:
+            raise ValueError(allowed)
+        return quantity
 
     return read
 
 
 def _size(given: Any) -> int:
-    return int(_quantity(_SIZE_UNITS, "a size above 0, such as 64MiB or 500kB")(given))
+    allowed = "a size of 1 byte or more, such as 64MiB or 500kB"
+    size = _quantity(_SIZE_UNITS, allowed)(given)
+    if size < 1:
+        raise ValueError(allowed)
+    return int(size)
 
 
 def _switch(given: Any) -> bool:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 import sys
 import traceback as tracebacks
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from types import CodeType, TracebackType
 
-__all__ = ["forget_locals", "is_callers_fault", "reason_of"]
+__all__ = ["forget_locals", "is_callers_fault", "reason_of", "refused_keyword"]
 
 LONGEST_REASON = 600
+LONGEST_MESSAGE = 10_000
+"""How much of a message is looked at."""
 
 # A library's own check of what it was given: an exception that starts there speaks about the caller's data.
 # (end of the file's name, functions; None: any function of the file)
 _CHECKS: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("sklearn/utils/validation.py", None),
     ("sklearn/utils/_array_api.py", None),
+    ("sklearn/utils/_metadata_requests.py", frozenset({"_raise_for_params"})),
     ("sklearn/preprocessing/_encoders.py", frozenset({"_transform", "transform", "_check_X"})),
     ("sklearn/utils/_encode.py", None),
     ("sklearn/feature_extraction/text.py", frozenset({"transform", "decode", "_check_stop_words_consistency"})),
@@ -25,6 +28,9 @@ _CHECKS: tuple[tuple[str, frozenset[str] | None], ...] = (
 )
 
 _PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\'\":,;()]+){2,}[/\\]?")
+
+_QUOTED_PATH = re.compile(r"(?<=['\"])(?:[A-Za-z]:)?(?:[/\\][^/\\'\"]+){2,}[/\\]?(?=['\"])")
+"""It may hold spaces."""
 
 
 def is_callers_fault(error: BaseException) -> bool:
@@ -37,10 +43,18 @@ def is_callers_fault(error: BaseException) -> bool:
     return any(_is_check(code) for code in _innermost(error.__traceback__, 4))
 
 
+def refused_keyword(error: BaseException, sent: Collection[str]) -> str | None:
+    """Which of the keywords that were sent a function did not take, where the method before it takes any."""
+    said = _said(error) if isinstance(error, TypeError) else ""
+    if "unexpected keyword argument '" not in said and "multiple values for " not in said:
+        return None
+    return next((name for name in sent if f"argument '{name}'" in said), None)
+
+
 def reason_of(error: BaseException) -> str:
     """`ValueError: what it said`, bounded, with the folders of every path left out."""
-    text = " ".join(str(error).split())
-    text = _PATH.sub(lambda found: "…/" + re.split(r"[/\\]", found.group().rstrip("/\\"))[-1], text)
+    text = " ".join(_said(error).split())
+    text = _PATH.sub(_last_part, _QUOTED_PATH.sub(_last_part, text))
     if len(text) > LONGEST_REASON:
         text = text[:LONGEST_REASON] + "…"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -54,6 +68,17 @@ def forget_locals(error: BaseException) -> None:
         seen.add(id(follow))
         tracebacks.clear_frames(follow.__traceback__)
         follow = follow.__cause__ or follow.__context__
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)[:LONGEST_MESSAGE]
+    except Exception:  # noqa: BLE001 - the user's class: it may not be able to say what it is
+        return ""
+
+
+def _last_part(path: re.Match[str]) -> str:
+    return "…/" + re.split(r"[/\\]", path.group().rstrip("/\\"))[-1]
 
 
 def _is_check(code: CodeType) -> bool:

@@ -192,7 +192,7 @@ class Component(Generic[M]):
         loading.result()
 
     def _load(self, loading: Future[None]) -> None:
-        failure: str | None = "The load was interrupted."
+        failure: str | None = "The load was interrupted."  # by a KeyboardInterrupt, which goes on
         model: M | None = None
         try:
             model = self.source.load()
@@ -203,7 +203,7 @@ class Component(Generic[M]):
                 failure = None
         except NbserveError as error:
             failure = error.problem
-        except Exception as error:  # noqa: BLE001 - the user's own loading code: whatever it raises is the reason
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code: what it raises is the reason
             failure = f"Loading raised {reason_of(error)}."
         finally:
             self._finish(loading, model, failure)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from ..errors import Busy
+from ..errors import Busy, ServerError
 from .blame import forget_locals
 
 __all__ = ["CoroutineThread", "Engine", "Lane"]
@@ -99,11 +99,15 @@ class Lane:
 
 
 class CoroutineThread:
-    """One daemon thread with an event loop, on which asynchronous models run: never on the server's own."""
+    """A daemon thread with an event loop, on which an endpoint's asynchronous model runs: never on the server's.
 
-    def __init__(self, name: str = "nbserve:async") -> None:
+    It is started with the first call.
+    """
+
+    def __init__(self, name: str) -> None:
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
     @property
@@ -111,17 +115,28 @@ class CoroutineThread:
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.SelectorEventLoop()
-                threading.Thread(target=self._live, args=(self._loop,), name=self._name, daemon=True).start()
+                self._thread = threading.Thread(target=self._live, args=(self._loop,), name=self._name, daemon=True)
+                self._thread.start()
             return self._loop
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
-    def stop(self) -> None:
+    def is_here(self) -> bool:
+        """Whether the calling thread is the one that the loop runs in."""
+        return threading.current_thread() is self._thread
+
+    def wait_here(self, future: Future[T]) -> T:
+        """Raises `ServerError`: the loop that would have to go on is the one that waits."""
+        future.cancel()
+        raise ServerError("An asynchronous model cannot wait for its own loop.", "Use 'await ep.async_predict(…)'.")
+
+    def retire(self) -> None:
+        """Let the thread go when the calls in flight have ended; one that comes late starts another."""
         with self._starting:
             loop, self._loop = self._loop, None
         if loop is not None:
-            loop.call_soon_threadsafe(loop.stop)
+            asyncio.run_coroutine_threadsafe(_end(loop), loop)
 
     @staticmethod
     def _live(loop: asyncio.AbstractEventLoop) -> None:
@@ -132,12 +147,19 @@ class CoroutineThread:
             loop.close()
 
 
+async def _end(loop: asyncio.AbstractEventLoop) -> None:
+    others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    await asyncio.gather(*others, return_exceptions=True)
+    loop.stop()
+
+
 def _run(future: Future[T], work: Callable[[], T]) -> None:
     if not future.set_running_or_notify_cancel():
         return
     try:
         answer = work()
     except BaseException as error:  # noqa: BLE001 - the user's code: what it raises belongs to the one who asked
+        del work  # the frames behind the error hold this one
         forget_locals(error)
         future.set_exception(error)
     else:

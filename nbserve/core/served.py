@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import InputError, ModelError, NbserveError, OutputError
+from ..errors import Busy, Fault, InputError, ModelError, NbserveError, OutputError
 from ..options import Options
-from .blame import is_callers_fault, reason_of
+from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
 from .codecs import Call, Decoder
 from .component import Component, UnloadReport
 from .engines import Lane
@@ -38,6 +39,18 @@ class Coroutines(Protocol):
     """A place where coroutines run, reached from any thread."""
 
     def submit(self, coroutine: Coroutine[Any, Any, R]) -> Future[R]: ...
+
+    def is_here(self) -> bool:
+        """Whether the calling thread is the one that they run in."""
+        ...
+
+    def wait_here(self, future: Future[R]) -> R:
+        """The future's result, waited for in that very thread. Raises `ServerError` where that would be for ever."""
+        ...
+
+    def retire(self) -> None:
+        """No more calls are expected."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,7 @@ class Served:
         self.served_at = datetime.now(UTC)
         self._holders = holders
         self.coroutines = coroutines
+        self._awaiting = threading.Semaphore(options.queue)
         self._lane = Lane(name, options.threads, options.queue, enter=partial(write_to, self.log))
         self._weight: tuple[int, int] = (-1, 0)
         self.describe(profile)
@@ -104,8 +118,18 @@ class Served:
         queue is full.
         """
         if method.signature.is_async:
-            return self.coroutines.submit(self._call_async(method, read, finish))
-        return self._lane.submit(lambda: self._call(method, read, finish))
+            return self._submit_async(method, read, finish)
+        # no closure: its frame would hold this, and so the model, for as long as an error is kept
+        return self._lane.submit(partial(self._call, method, read, finish))
+
+    def _submit_async(
+        self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]
+    ) -> Future[Answer[R]]:
+        if not self._awaiting.acquire(blocking=False):
+            raise Busy(f"{self.name} has {self.options.queue} calls waiting.", "Ask again later.")
+        future = self.coroutines.submit(self._call_async(method, read, finish))
+        future.add_done_callback(lambda _: self._awaiting.release())
+        return future
 
     def load(self) -> None:
         """Raises `LoadError`."""
@@ -121,9 +145,11 @@ class Served:
             give_back()
         return UnloadReport(state, max(0, before - resident_bytes()), holders)
 
-    def retire(self) -> None:
+    def retire(self, successor: Served | None = None) -> None:
         """No longer served: let the threads go when the calls in flight have ended."""
         self._lane.retire()
+        if successor is None or successor.coroutines is not self.coroutines:
+            self.coroutines.retire()
 
     def model_bytes(self) -> int:
         """What the model weighs in memory, measured once a load; the last known when it is not loaded."""
@@ -162,47 +188,85 @@ class Served:
         self.component.load()
 
     def _call(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
-        call = read()
-        with self.component.lease() as model:
-            try:
-                return Answer(finish(method(model, call)), call.rows)
-            except BaseException as error:  # noqa: BLE001 - the user's code: even its SystemExit ends no thread of ours
-                failure, cause = self._translate(error, method.name), error
-            finally:
-                del model
+        call = None
+        try:
+            call = read()
+            with self.component.lease() as model:
+                try:
+                    value = method(model, call)
+                    if isinstance(value, (Awaitable, AsyncIterator)):  # a plain function before an asynchronous one
+                        value = self.coroutines.submit(_settled(value)).result()
+                    return Answer(finish(value), call.rows)
+                finally:
+                    del model
+        except BaseException as error:  # noqa: BLE001 - the user's code: even its SystemExit ends no thread of ours
+            failure, cause = self._translate(error, method, call), error
         raise failure from (cause if failure is not cause else cause.__cause__)
 
     async def _call_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
         write_to(self.log)
-        call = read()
-        model = self.component.try_acquire()
-        if model is None:
-            model = await asyncio.wrap_future(self._lane.submit(self.component.acquire))
+        call = None
         try:
-            value = method(model, call)
-            value = await _listed(value) if isinstance(value, AsyncIterator) else await value
-            return Answer(finish(value), call.rows)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - as above
-            failure, cause = self._translate(error, method.name), error
-        finally:
-            del model
-            self.component.release()
+            call = read()
+            model = await self._acquired()
+            try:
+                return Answer(finish(await _settled(method(model, call))), call.rows)
+            finally:
+                del model
+                self.component.release()
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            failure, cause = self._translate(error, method, call), error
+        forget_locals(cause)
         raise failure from (cause if failure is not cause else cause.__cause__)
 
-    def _translate(self, error: BaseException, method: str) -> NbserveError:
+    async def _acquired(self) -> Any:
+        """The model, leased; a load is waited for without holding the loop up."""
+        model = self.component.try_acquire()
+        if model is not None:
+            return model
+        loading = self._lane.submit(self.component.acquire)
+        try:
+            return await asyncio.wrap_future(loading)
+        except asyncio.CancelledError:
+            loading.add_done_callback(self._give_back)  # nobody waits any more for the lease that comes
+            raise
+
+    def _give_back(self, loading: Future[Any]) -> None:
+        if not loading.cancelled() and loading.exception() is None:
+            self.component.release()
+
+    def _translate(self, error: BaseException, method: Method, call: Call | None) -> NbserveError:
         if isinstance(error, NbserveError):
             return error
+        if method.signature.accepts_any_keyword and call is not None:
+            keyword = refused_keyword(error, call.kwargs)
+            if keyword is not None:
+                fault = Fault((keyword,), f"Unknown argument {keyword[:60]!r}.", "unknown_argument")
+                return InputError(fault.msg, "Leave it out.", faults=[fault])
         if is_callers_fault(error):
             return InputError(
                 f"The model does not accept this data: {reason_of(error)}", "Send what its inspect page describes."
             )
         self.log.write("".join(traceback.format_exception(error)) + "\n")
         return ModelError(
-            f"{self.name}.{method} raised {reason_of(error)}.",
+            f"{self.name}.{method.name} raised {reason_of(error)}.",
             f"Its traceback is in the endpoint's log: %nbserve log {self.name}",
         )
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task is asked to end: a model may raise `CancelledError` for reasons of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _settled(value: Any) -> Any:
+    """What an asynchronous method comes to."""
+    if isinstance(value, AsyncIterator):
+        return await _listed(value)
+    return await value if isinstance(value, Awaitable) else value
 
 
 async def _listed(values: AsyncIterator[Any]) -> list[Any]:

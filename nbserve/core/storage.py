@@ -18,7 +18,10 @@ class LiveObject:
     """Brings back an object that was born in this process and has no file of its own.
 
     While the notebook holds the object, keeping it costs nothing: it is found again through a weak reference. Else it
-    is spilled to `folder`; the very object is still taken back if somebody has kept it alive. Thread-safe.
+    is spilled to `folder`; the very object is still taken back if somebody has kept it alive.
+
+    Thread-safe; `load`, `keep` and `release` come from one component, which never calls two of them at once. Nobody
+    waits for a file that somebody else reads or writes: `pin` and `settle` belong to the cells.
     """
 
     def __init__(self, folder: Callable[[], Path], is_held: Callable[[object], bool]) -> None:
@@ -35,18 +38,21 @@ class LiveObject:
         return 0 if spill is None else spill.size_bytes
 
     def keep(self, model: Any) -> None:
+        reference = _weakly(model)
+        is_borrowed = reference is not None and self._is_held(model)
+        spill = None if is_borrowed else Spill.write(model, self._folder())
         with self._turn:
-            self._borrowed = _weakly(model)
-            if self._borrowed is None or not self._is_held(model):
-                self._spill = Spill.write(model, self._folder())
+            self._borrowed, self._spill = reference, spill
+            self._pinned = model if is_borrowed else None  # a cell may be running that lets go of it
 
     def load(self) -> Any:
         with self._turn:
             model = None if self._borrowed is None else self._borrowed()
-            if model is not None:
-                return model
-            if self._spill is not None:
-                return self._spill.read()
+            spill = self._spill
+        if model is not None:
+            return model
+        if spill is not None:
+            return spill.read()
         raise LoadError("The notebook let go of the model while it was unloaded.", "Serve it again.")
 
     def release(self) -> None:
@@ -66,15 +72,17 @@ class LiveObject:
 
         What cannot be spilled is held on to: a model is never lost.
         """
-        with self._turn:
-            if self._pinned is None:
+        pinned, spill = self._pinned, None
+        if pinned is None:
+            return
+        if not self._is_held(pinned):
+            try:
+                spill = Spill.write(pinned, self._folder())
+            except SpillError:
                 return
-            if not self._is_held(self._pinned):
-                try:
-                    self._spill = Spill.write(self._pinned, self._folder())
-                except SpillError:
-                    return
-            self._pinned = None
+        with self._turn:
+            if self._pinned is pinned:  # else it has been taken back meanwhile
+                self._pinned, self._spill = None, spill
 
 
 def _weakly(model: object) -> weakref.ref[Any] | None:

@@ -33,7 +33,7 @@ def install(shell: Any) -> None:
             return {"completions": []}
         prefix, words = found
         made = [SimpleCompletion(word, type=kind) for word, kind in words]
-        return {"completions": made, "matched_fragment": prefix, "suppress": True}
+        return {"completions": made, "matched_fragment": prefix, "suppress": True, "ordered": True}
 
     matchers.append(nbserve_matcher)
 

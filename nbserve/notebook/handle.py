@@ -7,10 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
+from ..core.blame import forget_locals
 from ..core.codecs import Call, bind, to_plain
-from ..core.served import Answer, Method, Served
+from ..core.served import Answer, Coroutines, Method, Served
 from ..errors import NbserveError, NotFound, nearest
-from .kernel_loop import KernelLoop
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -34,7 +34,7 @@ class Endpoint:
         self._options = options
         self._session: Session | None = None
         self._name: str = options.get("name") or ""
-        self._was_shown = False
+        self._shown_in = -1
 
     @classmethod
     def of(cls, session: Session, name: str) -> Self:
@@ -121,22 +121,25 @@ class Endpoint:
         Rows are lists, records, columns, arrays or frames. Raises `InputError`, `ModelError`, `LoadError`, `Busy`.
         """
         payload = _payload(X, given)
-        return self._wait(self._submit(method, lambda chosen: chosen.decode(payload), to_plain))
+        return _waited(*self._submit(method, lambda chosen: chosen.decode(payload), to_plain))
 
     def predict_from(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
         """The model's own answer to native values, neither of them converted."""
         arguments = given if X is None else {"X": X, **given}
-        return self._wait(self._submit(method, lambda chosen: bind(chosen.signature, arguments), _as_it_is))
+        return _waited(*self._submit(method, lambda chosen: bind(chosen.signature, arguments), _as_it_is))
 
     async def async_predict(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
         """`predict` for a cell that awaits: the kernel is free meanwhile."""
         payload = _payload(X, given)
-        future = self._submit(method, lambda chosen: chosen.decode(payload), to_plain)
-        return (await asyncio.wrap_future(future)).value
+        _, future = self._submit(method, lambda chosen: chosen.decode(payload), to_plain)
+        try:
+            return (await asyncio.wrap_future(future)).value
+        except NbserveError as error:
+            raise _let_go(error)  # noqa: B904 - its cause, the model's own error, stays
 
     def show(self) -> None:
-        """Display the card now; where there is a card, the cell's end does not display it again."""
-        self._was_shown = self._home.show(self._name)
+        """Display the card now; where there is a card, the end of this cell does not display it again."""
+        self._shown_in = self._home.cells_ended if self._home.show(self._name) else -1
 
     def __repr__(self) -> str:
         if self._session is None:
@@ -147,9 +150,10 @@ class Endpoint:
 
     def _ipython_display_(self) -> None:
         """The card; nothing when the magic of this very cell has shown it already."""
-        if not self._was_shown and (self.state == "stopped" or not self._home.show(self._name)):
+        if self._session is not None and self._shown_in == self._session.cells_ended:
+            return
+        if self.state == "stopped" or not self._home.show(self._name):
             print(repr(self))  # noqa: T201 - the display of a handle is its text
-        self._was_shown = False
 
     @property
     def _home(self) -> Session:
@@ -163,22 +167,26 @@ class Endpoint:
 
     def _submit(
         self, method: str | None, read: Callable[[Method], Call], finish: Callable[[Any], Any]
-    ) -> Future[Answer[Any]]:
+    ) -> tuple[Coroutines, Future[Answer[Any]]]:
         served = self._served
         chosen = served.methods.get(method or served.profile.main.method)
         if chosen is None:
             known = list(served.methods)
             raise NotFound(f"{self._name} has no method {method!r}.{nearest(str(method), known)}", f"It has {known}.")
-        return served.submit(chosen, lambda: read(chosen), finish)
+        return served.coroutines, served.submit(chosen, lambda: read(chosen), finish)
 
-    def _wait(self, future: Future[Answer[Any]]) -> Any:
-        coroutines = self._served.coroutines
-        try:
-            if isinstance(coroutines, KernelLoop) and coroutines.is_here():
-                return coroutines.wait_nested(future).value
-            return future.result().value
-        except NbserveError as error:
-            raise error.with_traceback(None)  # noqa: B904 - its cause, the model's own error, stays
+
+def _waited(coroutines: Coroutines, future: Future[Answer[Any]]) -> Any:
+    try:
+        return (coroutines.wait_here(future) if coroutines.is_here() else future.result()).value
+    except NbserveError as error:
+        raise _let_go(error)  # noqa: B904 - its cause, the model's own error, stays
+
+
+def _let_go(error: NbserveError) -> NbserveError:
+    """The error, to be raised here: its traceback is the caller's, and neither it nor its cause holds the model."""
+    forget_locals(error)
+    return error.with_traceback(None)
 
 
 def _payload(X: Any, given: dict[str, Any]) -> Any:

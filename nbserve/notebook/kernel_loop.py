@@ -38,6 +38,9 @@ class KernelLoop:
     def submit(self, coroutine: Coroutine[Any, Any, R]) -> Future[R]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
+    def retire(self) -> None:
+        """The loop is the kernel's, and goes on."""
+
     def is_here(self) -> bool:
         """Whether the calling thread is the one that the loop runs in."""
         try:
@@ -45,7 +48,7 @@ class KernelLoop:
         except RuntimeError:
             return False
 
-    def wait_nested(self, future: Future[R]) -> R:
+    def wait_here(self, future: Future[R]) -> R:
         """The future's result; the loop runs on meanwhile. Raises `ServerError` on a loop that cannot nest."""
         import nest_asyncio2
 

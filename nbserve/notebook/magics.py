@@ -107,7 +107,12 @@ class ServeMagics(Magics):
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """``%load_ext nbserve``: the magics and their completion."""
+    """``%load_ext nbserve``: the magics and their completion.
+
+    The card is fetched here too: the first ``%serve`` is then no slower than the web it needs.
+    """
+    if hasattr(shell, "kernel"):
+        from . import card, pulse  # noqa: F401 - fetched for later
     shell.register_magics(ServeMagics)
     for magic, line in (("serve", SERVE), ("unserve", UNSERVE), ("nbserve", NBSERVE)):
         _document(shell, magic, line.help())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.analysis import analyse
 from ..core.component import Component
 from ..core.engines import CoroutineThread
-from ..core.output import Log, catch_prints, release_prints
+from ..core.output import Log, catch_prints, release_prints, write_to
 from ..core.registry import Registry
 from ..core.served import Coroutines, Served
 from ..core.storage import LiveObject
@@ -54,6 +54,7 @@ class Session:
         self.registry = Registry()
         self.access = Access()
         self.log = Log()
+        self.cells_ended = 0
         self._namespace = namespace
         self._is_watched = is_watched
         self._has_widgets = has_widgets
@@ -62,7 +63,6 @@ class Session:
         self._pulse: Pulse | None = None
         self._app: FastAPI | None = None
         self._server: Server | None = None
-        self._own_loop = CoroutineThread()
         self._kernel_loop = KernelLoop.running()
         self._folder: _PrivateFolder | None = None
         self._lock = threading.RLock()
@@ -75,21 +75,22 @@ class Session:
         profile = analyse(model, namespace=dict(self._namespace))
         name = options.name or name_for(model, profile.type_name, self._namespace)
         with self._lock:
+            before = self.registry.get(name)
+            coroutines = self._coroutines(name, options, before)
             self._check_free(name)
             self._ensure_server(options)
-            before = self.registry.get(name)
             served = Served(
                 name,
                 Component(LiveObject(self._private_folder, self._is_held), model),
                 profile,
                 options,
-                coroutines=self._coroutines(options),
+                coroutines=coroutines,
                 holders=self._holders,
                 before=before,
             )
             self._announce(served)
         if before is not None:
-            before.retire()
+            before.retire(served)
         return Endpoint.of(self, name)
 
     def unserve(self, name: str) -> None:
@@ -121,7 +122,6 @@ class Session:
         self._cards.clear()
         if self._pulse is not None:
             self._pulse.stop()
-        self._own_loop.stop()
         with self._lock:
             folder, self._folder = self._folder, None
         if folder is not None:
@@ -152,6 +152,7 @@ class Session:
             source.pin()
 
     def after_cell(self, *_: object) -> None:
+        self.cells_ended += 1
         for source in self._live_objects():
             source.settle()
 
@@ -237,7 +238,6 @@ class Session:
             if card is None:
                 card = self._cards[name] = Card(partial(self.snapshot, name), self.obey)
                 self._pulse.add(card)
-        card.push()
         return card
 
     def _check_free(self, name: str) -> None:
@@ -257,7 +257,7 @@ class Session:
         from ..web.app import Door
         from ..web.server import Server
 
-        self._server = Server(Door(self.app, self.access), port=options.port)
+        self._server = Server(Door(self.app, self.access), port=options.port, enter=partial(write_to, self.log))
 
     def _announce(self, served: Served) -> None:
         name, needs_token = served.name, served.options.token
@@ -272,9 +272,11 @@ class Session:
         announce_endpoint(name, f"{self.url}{name}/")
         self.changed()
 
-    def _coroutines(self, options: Options) -> Coroutines:
+    def _coroutines(self, name: str, options: Options, before: Served | None) -> Coroutines:
+        if before is not None and before.options.loop == options.loop:
+            return before.coroutines
         if options.loop == "own":
-            return self._own_loop
+            return CoroutineThread(f"nbserve:{name}:async")
         if self._kernel_loop is None:
             self._kernel_loop = KernelLoop.running()
         if self._kernel_loop is None:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..core.codecs import to_plain
 from ..errors import Busy, MethodNotAllowed, NbserveError, TokenMissing
 
 __all__ = ["STATUS", "Error", "Health", "Inspection", "Metadata", "Ready", "Unloaded", "error_body", "error_headers"]
@@ -18,6 +19,7 @@ STATUS: dict[str, int] = {
     "token_refused": 403,
     "not_found": 404,
     "method_not_allowed": 405,
+    "body_incomplete": 408,
     "conflict": 409,
     "body_too_large": 413,
     "media_type_unsupported": 415,
@@ -111,13 +113,15 @@ class Ready(BaseModel):
 
 
 def error_body(error: NbserveError, predict_id: str | None = None) -> dict[str, Any]:
-    return {
+    body = {
         "error": error.problem,
         "code": error.code,
         "remedy": error.remedy,
         "detail": [fault.to_dict() for fault in error.faults],
         "predict_id": predict_id,
     }
+    plain: dict[str, Any] = to_plain(body)  # what users' code raises may hold half a character
+    return plain
 
 
 def error_headers(error: NbserveError) -> dict[str, str]:
@@ -130,4 +134,4 @@ def error_headers(error: NbserveError) -> dict[str, str]:
 
 
 def error_bytes(error: NbserveError, predict_id: str | None = None) -> bytes:
-    return orjson.dumps(error_body(error, predict_id), option=orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(error_body(error, predict_id))

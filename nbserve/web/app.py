@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
@@ -24,7 +25,7 @@ from ..errors import (
     nearest,
 )
 from . import pages
-from .access import Access
+from .access import Access, Grant
 from .answers import STATUS, error_body, error_headers
 from .asgi import Receive, Scope, Send, wants_page
 from .predict import predict, refuse_large, send_error
@@ -34,6 +35,10 @@ __all__ = ["Door", "create_app"]
 
 BODY_LIMIT = 64 * 1024**2
 """For the routes that are no model's."""
+
+LONGEST_NAME = 64
+
+_WITHOUT_BODY = frozenset({204, 205, 304})
 
 
 def create_app(registry: Registry, log: Log, title: str = "nbserve", version: str = "") -> FastAPI:
@@ -84,12 +89,16 @@ class Door:
             await self.app(scope, _bounded(receive), send)
         except Exception as error:  # noqa: BLE001 - a route of the user's: answered 500, and raised again to be seen
             self._log.write("".join(traceback.format_exception(error)))
+        except (SystemExit, KeyboardInterrupt) as error:  # the same; nothing has answered it
+            self._log.write("".join(traceback.format_exception(error)))
+            raise _route_failed(error) from None
 
     async def _refuse(self, error: NbserveError, scope: Scope, receive: Receive, send: Send) -> None:
         if wants_page(scope):
-            await _error_page(error, scope)(scope, receive, send)
+            page = _error_response(error_body(error), STATUS[error.code], error_headers(error), scope)
+            await page(scope, receive, send)
         else:
-            await send_error(send, error)
+            await send_error(scope, send, error)
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -106,42 +115,45 @@ def _bounded(receive: Receive) -> Receive:
     return counted
 
 
-def _respond(error: NbserveError, request: Request) -> JSONResponse | HTMLResponse:
-    if wants_page(request.scope):
-        return _error_page(error, request.scope)
-    return JSONResponse(error_body(error), STATUS[error.code], error_headers(error))
+def _respond(error: NbserveError, request: Request) -> Response:
+    return _error_response(error_body(error), STATUS[error.code], error_headers(error), request.scope)
 
 
-def _error_page(error: NbserveError, scope: Scope) -> HTMLResponse:
+def _error_response(shape: dict[str, Any], status: int, headers: Mapping[str, str], scope: Scope) -> Response:
+    """The page for a browser, the JSON for a program."""
+    if not wants_page(scope):
+        return JSONResponse(shape, status, headers)
     root = str(scope.get("root_path", "")).rstrip("/")
-    status = STATUS[error.code]
     if status == 401:
-        text = pages.sign_in_page(root=root, problem=error.problem)
+        text = pages.sign_in_page(root=root, problem=shape["error"])
     else:
-        text = pages.error_page(error_body(error), status, root=root)
-    return HTMLResponse(text, status, PAGE_HEADERS | error_headers(error))
+        text = pages.error_page(shape, status, root=root)
+    return HTMLResponse(text, status, PAGE_HEADERS | dict(headers))
 
 
-async def _on_ours(request: Request, error: Exception) -> JSONResponse | HTMLResponse:
+async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, NbserveError)
     return _respond(error, request)
 
 
-async def _on_http(request: Request, error: Exception) -> JSONResponse | HTMLResponse:
+async def _on_http(request: Request, error: Exception) -> Response:
     """Starlette's and the user's own `HTTPException`, in the one shape."""
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, NbserveError):
         return _respond(error.__cause__, request)
-    if error.status_code == 404:
+    headers = error.headers or {}
+    if error.status_code == 404 and "endpoint" not in request.scope:  # no route was found
         return _respond(_not_found(request), request)
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "").split(", ")
+    if error.status_code == 405 and "Allow" in headers:
+        allowed = sorted(headers["Allow"].split(", "))
         return _respond(MethodNotAllowed(f"{request.method} is not answered here.", allowed=allowed), request)
+    if error.status_code in _WITHOUT_BODY:
+        return Response(None, error.status_code, headers)
     shape = error_body(NbserveError(str(error.detail))) | {"code": f"http_{error.status_code}"}
-    return JSONResponse(shape, error.status_code, error.headers)
+    return _error_response(shape, error.status_code, headers, request.scope)
 
 
-async def _on_validation(request: Request, error: Exception) -> JSONResponse | HTMLResponse:
+async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = [Fault(tuple(each["loc"]), str(each["msg"]), str(each["type"])) for each in error.errors()]
     kind = BodyError if any(fault.type == "json_invalid" for fault in faults) else InputError
@@ -149,18 +161,29 @@ async def _on_validation(request: Request, error: Exception) -> JSONResponse | H
     return _respond(kind(problem, "See /docs for what is expected.", faults=faults), request)
 
 
-async def _on_bug(request: Request, error: Exception) -> JSONResponse | HTMLResponse:
-    return _respond(ModelError(f"The route raised {type(error).__name__}.", "The server's log has more."), request)
+async def _on_bug(request: Request, error: Exception) -> Response:
+    return _respond(_route_failed(error), request)
+
+
+def _route_failed(error: BaseException) -> ModelError:
+    return ModelError(f"The route raised {type(error).__name__}.", "The server's log has more.")
 
 
 def _not_found(request: Request) -> NotFound:
-    name, _, rest = request.url.path.lstrip("/").partition("/")
+    """Names the nearest endpoint, of those that the caller may know, or the nearest method."""
+    name, _, rest = request.scope["path"].lstrip("/").partition("/")
     served = request.app.state.registry.get(name)
     if served is None:
-        known = [each.name for each in request.app.state.registry]
-        return NotFound(f"No endpoint is called {name!r}.{nearest(name, known)}", "GET / lists what is served.")
+        grant: Grant | None = request.scope.get("nbserve.grant")
+        known = [each.name for each in request.app.state.registry if grant is not None and grant.covers(each.name)]
+        return NotFound(f"No endpoint is called {_quoted(name)}.{nearest(name, known)}", "GET / lists what is served.")
     method, known = rest.rstrip("/"), list(served.methods)
-    return NotFound(f"{name} has no method {method!r}.{nearest(method, known)}", f"It has {', '.join(known)}.")
+    return NotFound(f"{name} has no method {_quoted(method)}.{nearest(method, known)}", f"It has {', '.join(known)}.")
+
+
+def _quoted(name: str) -> str:
+    """As much of it as any name can have."""
+    return repr(name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…")
 
 
 _HANDLERS = {

@@ -16,9 +16,13 @@ from .answers import Error, Health, Inspection, Metadata, Ready, Unloaded
 
 __all__ = ["describe"]
 
-_REF = "#/components/schemas/{model}"
+_OURS = "nbserve.{model}"
+"""What our schemas are called, beside those of the routes that users add."""
+
+_REF = "#/components/schemas/" + _OURS
 
 _PREDICT_FAULTS = {
+    408: "The body did not come to its end in time.",
     413: "The body is larger than the limit.",
     415: "The content type is not read.",
     422: "The data cannot be given to the model; `detail` says where.",
@@ -118,8 +122,8 @@ def _add_components(document: dict[str, Any]) -> None:
     schemas = components.setdefault("schemas", {})
     for model in (Error, Health, Inspection, Metadata, Ready, Unloaded):
         schema = model.model_json_schema(ref_template=_REF)
-        schemas |= schema.pop("$defs", {})
-        schemas[model.__name__] = schema
+        parts = schema.pop("$defs", {}) | {model.__name__: schema}
+        schemas |= {_OURS.format(model=name): part for name, part in parts.items()}
     components["securitySchemes"] = {
         "token": {"type": "http", "scheme": "bearer"},
         "tokenInQuery": {"type": "apiKey", "in": "query", "name": "token"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -10,7 +11,7 @@ from uuid import uuid4
 
 from ..core.codecs import Call, encode, parse_json
 from ..core.served import Method, Served
-from ..errors import BodyError, BodyTooLarge, DeadlineExceeded, MediaTypeError, NbserveError
+from ..errors import BodyIncomplete, BodyTooLarge, DeadlineExceeded, MediaTypeError, NbserveError
 from .answers import STATUS, error_bytes, error_headers
 from .asgi import Receive, Scope, Send, header, send_json
 
@@ -27,37 +28,50 @@ async def predict(served: Served, method: Method, scope: Scope, receive: Receive
     served.traffic.begin()
     try:
         _check_type(scope)
-        sent = await read_body(scope, receive, served.options.body_limit)
+        sent = await read_body(scope, receive, served.options.body_limit, served.options.deadline_s)
         answer = await _in_time(served, method, sent)
         rows, body = answer.rows, b'{"predict_result":' + answer.value + b"}"
     except NbserveError as error:
         failure = error
+    except Exception as error:  # noqa: BLE001 - a fault of ours is answered like any other
+        served.log.write("".join(traceback.format_exception(error)))
+        failure = NbserveError(
+            "The server failed.", f"Its traceback is in the endpoint's log: %nbserve log {served.name}"
+        )
     finally:
         served.traffic.end(perf_counter() - began, rows, failure is not None or not body)
     if failure is not None:
-        await send_error(send, failure, predict_id)
+        await send_error(scope, send, failure, predict_id)
     else:
         await send_json(send, 200, body, {"x-predict-id": predict_id})
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises `BodyTooLarge` as soon as it is known to be over `limit` bytes."""
+async def read_body(scope: Scope, receive: Receive, limit: int, patience_s: float) -> bytes:
+    """The whole body.
+
+    Raises `BodyTooLarge` as soon as it is known to be over `limit` bytes, `BodyIncomplete` when its end does not come
+    within `patience_s`.
+    """
     refuse_large(scope, limit)
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        if len(body) > limit:
-            raise _too_large(limit)
-        return body
-    chunks, size = [body], len(body)
-    while message.get("more_body"):
+    try:
+        async with asyncio.timeout(patience_s):
+            return await _read_all(receive, limit)
+    except TimeoutError:
+        raise BodyIncomplete(f"The body did not come to its end in {patience_s:g} s.", "Send all of it.") from None
+
+
+async def _read_all(receive: Receive, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size, is_complete = 0, False
+    while not is_complete and size <= limit:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise BodyError("The body ended before it was complete.")
+            raise BodyIncomplete("The body ended before it was complete.", "Send all of it.")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        if size > limit:
-            raise _too_large(limit)
+        is_complete = not message.get("more_body")
+    if size > limit:
+        raise _too_large(limit)
     return b"".join(chunks)
 
 
@@ -68,12 +82,13 @@ def refuse_large(scope: Scope, limit: int) -> None:
         raise _too_large(limit)
 
 
-async def send_error(send: Send, error: NbserveError, predict_id: str | None = None) -> None:
+async def send_error(scope: Scope, send: Send, error: NbserveError, predict_id: str | None = None) -> None:
+    """Answer with an error. The server reads the rest of the body away: many clients send all before they listen."""
     headers = error_headers(error)
     if predict_id is not None:
         headers["x-predict-id"] = predict_id
-    if isinstance(error, BodyTooLarge):
-        headers["connection"] = "close"  # the rest of the body is not read
+    if header(scope, b"expect") is not None:
+        headers["connection"] = "close"  # the body was never asked for, and what comes next may be none
     await send_json(send, STATUS[error.code], error_bytes(error, predict_id), headers)
 
 
@@ -101,7 +116,7 @@ def _check_type(scope: Scope) -> None:
         raise MediaTypeError(
             f"The content type {media_type!r} is not read here.", "Send JSON with 'Content-Type: application/json'."
         )
-    charset = parameters.replace(" ", "").lower().partition("charset=")[2].strip('"')
+    charset = parameters.replace(" ", "").lower().partition("charset=")[2].partition(";")[0].strip('"')
     if charset not in ("", "utf-8", "utf8"):
         raise MediaTypeError(f"JSON in {charset!r} is not read here.", "Send it as UTF-8.")
     if header(scope, b"content-encoding") not in (None, "identity"):

@@ -28,15 +28,28 @@ PAGE_HEADERS = {
 }
 
 
-class EndpointRoute(APIRoute):
-    """A route below an endpoint's name: it exists for the names that are served, with and without the last slash.
+class SessionRoute(APIRoute):
+    """A route that answers with and without the last slash, and HEAD as it does GET."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        if self.methods is not None and "GET" in self.methods:
+            self.methods.add("HEAD")
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        if scope["type"] == "http":
+            last = "/" if self.path.endswith("/") else ""
+            scope = {**scope, "path": scope["path"].rstrip("/") + last}
+        return super().matches(scope)
+
+
+class EndpointRoute(SessionRoute):
+    """A route below an endpoint's name: it exists for the names that are served.
 
     Any other first part of a path is left to the routes that users add.
     """
 
     def matches(self, scope: Any) -> tuple[Match, Any]:
-        if scope["type"] == "http" and not scope["path"].endswith("/"):
-            scope = {**scope, "path": scope["path"] + "/"}
         match, child = super().matches(scope)
         if match is not Match.NONE and child["path_params"]["name"] not in scope["app"].state.registry:
             return Match.NONE, {}
@@ -90,7 +103,7 @@ def unload(served: Endpoint) -> Unloaded:
     return Unloaded(**served.unload().to_dict())
 
 
-session_routes = APIRouter(include_in_schema=False)
+session_routes = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 
 @session_routes.get("/", response_model=None)

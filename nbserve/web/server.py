@@ -31,10 +31,12 @@ class Server:
     """Serves `app` on `host`:`port` from construction until `stop`.
 
     The socket is bound here, so the port is known and a taken one is an error at once: `PortTaken`. A server that
-    does not start raises `ServerError`.
+    does not start raises `ServerError`. `enter` is called first in its thread (to tell whose output it prints).
     """
 
-    def __init__(self, app: ASGI, host: str = "127.0.0.1", port: int | None = None) -> None:
+    def __init__(
+        self, app: ASGI, host: str = "127.0.0.1", port: int | None = None, *, enter: Callable[[], None] | None = None
+    ) -> None:
         self._socket = _bound(host, port or 0)
         self.host, self.port = self._socket.getsockname()[:2]
         self._pid = os.getpid()
@@ -48,6 +50,7 @@ class Server:
             server_header=False,
         )
         self._server = _Uvicorn(config)
+        self._enter = enter
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._live, name=THREAD_NAME, daemon=True)
         self._thread.start()
@@ -76,6 +79,8 @@ class Server:
                 os.close(descriptor)
 
     def _live(self) -> None:
+        if self._enter is not None:
+            self._enter()
         loop = _new_loop()
         try:
             asyncio.set_event_loop(loop)
@@ -91,6 +96,9 @@ class Server:
         in_time = self._server.has_started.wait(START_S)
         if self._server.started and in_time:
             return
+        self._server.should_exit = True  # one that comes up late after all serves nobody
+        if in_time:
+            self._thread.join(STOP_S)
         self._socket.close()
         reason = "it took too long" if self._failure is None else reason_of(self._failure)
         raise ServerError(f"The server did not start: {reason}.", "Run %serve again; another --port may help.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from concurrent.futures import Future
 
 import pytest
 
@@ -128,7 +129,7 @@ def test_the_locals_of_a_call_that_failed_are_not_kept_by_its_error() -> None:
 
 
 def test_coroutines_run_at_the_same_time_on_a_thread_of_their_own() -> None:
-    thread = CoroutineThread()
+    thread = CoroutineThread("nbserve:iris:async")
     both = 0
     met: asyncio.Event | None = None
 
@@ -142,5 +143,28 @@ def test_coroutines_run_at_the_same_time_on_a_thread_of_their_own() -> None:
         return threading.current_thread().name
 
     futures = [thread.submit(meet()), thread.submit(meet())]
-    assert {each.result(10) for each in futures} == {"nbserve:async"}
-    thread.stop()
+    assert {each.result(10) for each in futures} == {"nbserve:iris:async"}
+    thread.retire()
+
+
+def test_a_retired_coroutine_thread_ends_when_its_calls_have_and_still_answers_who_comes_late() -> None:
+    thread = CoroutineThread("late")
+    gate: Future[str] = Future()
+
+    async def wait() -> str:
+        return await asyncio.wrap_future(gate)
+
+    waiting = thread.submit(wait())
+    running = thread._thread
+    assert running is not None
+    thread.retire()
+    gate.set_result("in flight")
+    assert waiting.result(10) == "in flight"
+    running.join(10)
+    assert not running.is_alive()
+
+    async def answer() -> str:
+        return "late"
+
+    assert thread.submit(answer()).result(10) == "late"
+    thread.retire()

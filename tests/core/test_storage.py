@@ -90,8 +90,10 @@ def test_a_model_that_can_neither_be_found_nor_spilled_is_held_on_to(tmp_path: P
 
 def test_a_model_that_was_let_go_of_behind_our_back_is_a_sentence(tmp_path: Path) -> None:
     notebook = {"model": Model(6)}
-    component = Component(live(tmp_path, notebook), notebook["model"])
+    source = live(tmp_path, notebook)
+    component = Component(source, notebook["model"])
     component.unload()
+    source.settle()
     del notebook["model"]
     gc.collect()
     with pytest.raises(LoadError, match="let go of the model"):
@@ -106,3 +108,46 @@ def test_what_cannot_be_referred_to_weakly_is_spilled(tmp_path: Path) -> None:
     assert source.spilled_bytes > 0
     with component.lease() as model:
         assert model == [1, 2, 3]
+
+
+class Gated(Model):
+    """Comes back only when it may."""
+
+    came, gate = threading.Event(), threading.Event()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.came.set()
+        assert self.gate.wait(30)
+        self.__dict__.update(state)
+
+
+def test_no_cell_waits_for_a_model_that_is_slow_to_come_back(tmp_path: Path) -> None:
+    source = live(tmp_path, {})
+    component = Component(source, Gated(7))
+    component.unload()
+    loading = threading.Thread(target=component.load)
+    loading.start()
+    assert Gated.came.wait(30)
+    source.pin()
+    source.settle()
+    assert component.state is State.LOADING
+    Gated.gate.set()
+    loading.join()
+    assert component.state is State.LOADED
+
+
+def test_a_model_that_is_taken_back_while_it_is_spilled_leaves_no_file(tmp_path: Path) -> None:
+    notebook: dict[str, Any] = {"model": Model(8)}
+    source = live(tmp_path, notebook)
+    component = Component(source, notebook["model"])
+    component.unload()
+
+    class TakesItBack:
+        def __reduce__(self) -> Any:
+            component.load()
+            return TakesItBack, ()
+
+    notebook.pop("model").answer = TakesItBack()
+    source.settle()
+    assert component.state is State.LOADED
+    assert (source.spilled_bytes, list(tmp_path.iterdir())) == (0, [])

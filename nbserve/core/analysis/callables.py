@@ -49,7 +49,8 @@ def read_callable(
         data=None if data is None else _data_argument(data, intent, _count_before(data, parameters, others)),
         parameters=tuple(_parameter(each) for each in others),
         is_async=is_async(call),
-        accepts_any_keyword=any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters),
+        # a library's own **params are for its insides; the user's are for whoever calls
+        accepts_any_keyword=reads_code and any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters),
         doc=_first_line(call),
     )
     return Reading(signature, intent, findings)

@@ -121,11 +121,13 @@ def docs_page(*, root: str, title: str) -> str:
     return _page("docs.html", root=root, title=title)
 
 
-@cache
 def asset(name: str) -> tuple[bytes, str] | None:
     """A file that the pages refer to as `{root}/_pages/{name}` and its media type; None for any other name."""
-    if name not in _ASSETS:
-        return None
+    return _known_asset(name) if name in _ASSETS else None
+
+
+@cache
+def _known_asset(name: str) -> tuple[bytes, str]:
     return files(__package__).joinpath(_ASSETS[name]).read_bytes(), _MEDIA_TYPES[name[name.rindex(".") :]]
 
 
