@@ -62,6 +62,8 @@ def _printed(cell: Any) -> str:
 
 
 def _show_progress(done: int, total: int) -> None:
+    if not sys.stdout.isatty() and done < total:
+        return
     bar = "█" * (24 * done // total)
     sys.stdout.write(f"\r  {NOTEBOOK.name}  {bar:<24} {done}/{total} cells" + ("\n" if done == total else ""))
     sys.stdout.flush()
