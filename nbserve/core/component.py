@@ -192,7 +192,7 @@ class Component(Generic[M]):
         loading.result()
 
     def _load(self, loading: Future[None]) -> None:
-        failure: str | None = "The load was interrupted."  # by a KeyboardInterrupt, which goes on
+        failure: str | None = None  # and no model: an interrupt, which goes on and is no failure
         model: M | None = None
         try:
             model = self.source.load()
@@ -200,7 +200,6 @@ class Component(Generic[M]):
                 failure = "The load gave no model back."
             else:
                 self.source.release()
-                failure = None
         except NbserveError as error:
             failure = error.problem
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code: what it raises is the reason
@@ -211,6 +210,5 @@ class Component(Generic[M]):
     def _finish(self, loading: Future[None], model: M | None, failure: str | None) -> None:
         with self._changed:
             self._slot, self._failure, self._loading = model, failure, None
-            if failure is None:
-                self.loads += 1
+            self.loads += model is not None
         loading.set_result(None)

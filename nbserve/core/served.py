@@ -122,9 +122,7 @@ class Served:
         # no closure: its frame would hold this, and so the model, for as long as an error is kept
         return self._lane.submit(partial(self._call, method, read, finish))
 
-    def _submit_async(
-        self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]
-    ) -> Future[Answer[R]]:
+    def _submit_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
         if not self._awaiting.acquire(blocking=False):
             raise Busy(f"{self.name} has {self.options.queue} calls waiting.", "Ask again later.")
         future = self.coroutines.submit(self._call_async(method, read, finish))

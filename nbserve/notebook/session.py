@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import tempfile
 import threading
-import weakref
 from collections.abc import Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
@@ -24,6 +21,7 @@ from ..errors import Conflict, ModelRefused, OptionError
 from ..options import Options, options_from
 from ..version import __version__
 from .announcing import announce_endpoint, withdraw_endpoint
+from .folder import PrivateFolder
 from .handle import Endpoint
 from .kernel_loop import KernelLoop
 from .naming import name_for, names_of
@@ -64,7 +62,7 @@ class Session:
         self._app: FastAPI | None = None
         self._server: Server | None = None
         self._kernel_loop = KernelLoop.running()
-        self._folder: _PrivateFolder | None = None
+        self._folder: PrivateFolder | None = None
         self._lock = threading.RLock()
 
     def serve(self, model: object, given: Mapping[str, Any]) -> Endpoint:
@@ -292,26 +290,12 @@ class Session:
     def _private_folder(self) -> Path:
         with self._lock:
             if self._folder is None or self._folder.pid != os.getpid():
-                self._folder = _PrivateFolder()
+                self._folder = PrivateFolder()
             return self._folder.path
 
     def _live_objects(self) -> list[LiveObject]:
         sources = (served.component.source for served in self.registry)
         return [source for source in sources if isinstance(source, LiveObject)]
-
-
-class _PrivateFolder:
-    """A folder of this process alone (0700), removed with it."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="nbserve-"))
-        self.pid = os.getpid()
-        self.remove = weakref.finalize(self, _remove_if_ours, self.path, self.pid)
-
-
-def _remove_if_ours(folder: Path, pid: int) -> None:
-    if os.getpid() == pid:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def close_session(shell: Any) -> None:
