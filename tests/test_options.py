@@ -1,0 +1,125 @@
+"""Every option's check, on both sides of each of its limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nbserve.errors import OptionError
+from nbserve.options import OPTIONS, RESERVED_NAMES, Options, check_name, options_from
+
+GOOD: list[tuple[str, Any, Any]] = [
+    ("name", "a", "a"),
+    ("name", "Iris-2.v_1", "Iris-2.v_1"),
+    ("name", "7", "7"),
+    ("name", "a" * 64, "a" * 64),
+    ("port", 0, 0),
+    ("port", "65535", 65535),
+    ("token", False, False),
+    ("token", True, True),
+    ("threads", "1", 1),
+    ("threads", 64, 64),
+    ("queue", 1, 1),
+    ("queue", "1000000", 1_000_000),
+    ("deadline_s", "1ms", 0.001),
+    ("deadline_s", "500ms", 0.5),
+    ("deadline_s", "30s", 30.0),
+    ("deadline_s", "30", 30.0),
+    ("deadline_s", 2.5, 2.5),
+    ("deadline_s", ".5 s", 0.5),
+    ("deadline_s", "2m", 120.0),
+    ("deadline_s", "1H", 3600.0),
+    ("body_limit", "1", 1),
+    ("body_limit", 1000, 1000),
+    ("body_limit", "500kB", 500_000),
+    ("body_limit", "64MiB", 64 * 1024**2),
+    ("body_limit", "1.5 GB", 1_500_000_000),
+    ("loop", "own", "own"),
+    ("loop", "kernel", "kernel"),
+]
+
+BAD: list[tuple[str, Any, str]] = [
+    ("name", "", "letters, digits"),
+    ("name", "a b", "letters, digits"),
+    ("name", "a/b", "letters, digits"),
+    ("name", "-a", "beginning with a letter or digit"),
+    ("name", ".hidden", "beginning with a letter or digit"),
+    ("name", "iris\n", "letters, digits"),
+    ("name", "é", "letters, digits"),
+    ("name", "a" * 65, "64 at most"),
+    ("name", 3, "letters, digits"),
+    *(("name", reserved, "a name other than docs") for reserved in sorted(RESERVED_NAMES)),
+    ("port", -1, "a whole number from 0 to 65535"),
+    ("port", 65536, "a whole number from 0 to 65535"),
+    ("port", "http", "a whole number from 0 to 65535"),
+    ("port", True, "a whole number from 0 to 65535"),
+    ("port", 80.0, "a whole number from 0 to 65535"),
+    ("token", "no", "True or False"),
+    ("token", 0, "True or False"),
+    ("threads", 0, "a whole number from 1 to 64"),
+    ("threads", 65, "a whole number from 1 to 64"),
+    ("queue", 0, "a whole number from 1 to 1000000"),
+    ("queue", 1_000_001, "a whole number from 1 to 1000000"),
+    ("deadline_s", 0, "a time above 0"),
+    ("deadline_s", "0ms", "a time above 0"),
+    ("deadline_s", -1, "a time above 0"),
+    ("deadline_s", "nan", "a time above 0"),
+    ("deadline_s", "inf", "a time above 0"),
+    ("deadline_s", "2 days", "a time above 0"),
+    ("deadline_s", "5MiB", "a time above 0"),
+    ("deadline_s", "9" * 400, "a time above 0"),
+    ("deadline_s", True, "a time above 0"),
+    ("body_limit", 0, "a size of 1 byte or more"),
+    ("body_limit", "0.5", "a size of 1 byte or more"),
+    ("body_limit", -1, "a size of 1 byte or more"),
+    ("body_limit", "9" * 400, "a size of 1 byte or more"),
+    ("body_limit", "5s", "a size of 1 byte or more"),
+    ("body_limit", "1e3", "a size of 1 byte or more"),
+    ("loop", "main", "'own' or 'kernel'"),
+    ("loop", 1, "'own' or 'kernel'"),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "read"), GOOD, ids=str)
+def test_what_is_allowed_is_read(name: str, given: Any, read: Any) -> None:
+    value = getattr(options_from({name: given}), name)
+    assert value == read
+    assert type(value) is type(read)
+
+
+@pytest.mark.parametrize(("name", "given", "allowed"), BAD, ids=repr)
+def test_what_is_not_allowed_is_refused_and_told_what_is(name: str, given: Any, allowed: str) -> None:
+    with pytest.raises(OptionError) as refused:
+        options_from({name: given})
+    assert name in refused.value.problem
+    assert repr(given) in refused.value.problem
+    assert refused.value.remedy.startswith("Allowed: ")
+    assert allowed in refused.value.remedy
+
+
+def test_every_option_is_tried_on_both_sides() -> None:
+    names = {option.name for option in OPTIONS}
+    assert {name for name, *_ in GOOD} == {name for name, *_ in BAD} == names
+
+
+def test_an_unknown_option_is_told_the_nearest_and_all() -> None:
+    with pytest.raises(OptionError, match=r"no option 'nmae'. Did you mean 'name'\? There are body_limit, "):
+        options_from({"nmae": "iris"})
+
+
+def test_none_is_the_default_of_each() -> None:
+    assert options_from({option.name: None for option in OPTIONS}) == Options() == options_from({})
+
+
+def test_a_name_alone_is_checked_alike() -> None:
+    assert check_name("iris") == "iris"
+    with pytest.raises(OptionError, match="name cannot be 'docs'"):
+        check_name("docs")
+
+
+def test_the_flags_are_what_people_type() -> None:
+    assert [option.flag for option in OPTIONS] == [
+        *("--name", "--port", "--no-token", "--threads", "--queue", "--deadline", "--body-limit", "--loop")
+    ]
+    assert all(option.help and option.help[-1] != "." for option in OPTIONS)
