@@ -125,8 +125,9 @@ class Served:
     def _submit_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
         if not self._awaiting.acquire(blocking=False):
             raise Busy(f"{self.name} has {self.options.queue} calls waiting.", "Ask again later.")
+        awaiting = self._awaiting  # and not this: an error that is kept keeps its future
         future = self.coroutines.submit(self._call_async(method, read, finish))
-        future.add_done_callback(lambda _: self._awaiting.release())
+        future.add_done_callback(lambda _: awaiting.release())
         return future
 
     def load(self) -> None:
@@ -179,7 +180,8 @@ class Served:
 
     def inspect(self) -> dict[str, Any]:
         """What the model is and takes."""
-        return {"name": self.name, "version": self.version, "model": self.profile.to_dict()}
+        model = {**self.profile.to_dict(), "size_bytes": self.model_bytes()}
+        return {"name": self.name, "version": self.version, "model": model}
 
     def _load(self) -> None:
         write_to(self.log)

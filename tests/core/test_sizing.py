@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from typing import Any
 
@@ -32,6 +33,7 @@ class Slotted:
 
 
 ARRAY = np.ones(MB // 8)
+LONG_DICT = {f"{i:06}": i + 1000 for i in range(100_000)}
 SPARSE = scipy.sparse.random(1000, 1000, 0.1, format="csr", random_state=0)
 
 
@@ -62,7 +64,9 @@ def uses_a_global(X: Any) -> Any:
         pytest.param(uses_a_global, 0, id="globals are not its own"),
         pytest.param(Holder(np, Holder, print), 0, id="modules and classes are not entered"),
         pytest.param(Holder([float(i) for i in range(100_000)]), 100_000 * (24 + 8), id="long list"),
-        pytest.param(Holder({f"{i:06}": i for i in range(100_000)}), 100_000 * (55 + 28) + 5 * MB, id="long dict"),
+        pytest.param(
+            Holder(LONG_DICT), sum(map(sys.getsizeof, [LONG_DICT, *LONG_DICT, *LONG_DICT.values()])), id="long dict"
+        ),
     ],
 )
 def test_what_is_held_is_counted_once(model: Any, expected: int) -> None:

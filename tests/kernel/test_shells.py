@@ -210,9 +210,6 @@ def test_a_program_serves_swaps_unloads_and_ends(program: Callable[[str], str]) 
         program("ep.unload()")
         assert program("print(ep.state, ep.metadata()['memory']['spilled_bytes'] > 0)") == "unloaded True"
         assert calling.predict([[0]]) == [2]
-        assert program(
-            "import sys; print('IPython' in sys.modules and bool(sys.modules['IPython'].get_ipython()))"
-        ) in ("False",)
 
 
 def test_a_program_that_catches_errors_reads_sentences(program: Callable[[str], str]) -> None:

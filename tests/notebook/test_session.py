@@ -29,6 +29,10 @@ class Constant:
         return [self.value for _ in X]
 
 
+def nothing() -> dict[str, Any]:
+    return {}
+
+
 @pytest.fixture
 def namespace() -> dict[str, Any]:
     return {}
@@ -113,7 +117,7 @@ def test_a_stopped_name_gets_a_new_token_and_starts_anew(session: Session) -> No
     ids=["unknown option", "wrong option", "no kernel's loop", "a route's name", "no model", "class"],
 )
 def test_what_is_refused_changes_nothing(session: Session, model: Any, options: dict[str, Any], kind: type) -> None:
-    session.app.add_api_route("/taken/here", dict)
+    session.app.add_api_route("/taken/here", nothing)
     with pytest.raises(kind):
         session.serve(model, options)
     assert (len(session.registry), session.url, threads()) == (0, "", [])

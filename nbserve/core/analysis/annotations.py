@@ -11,6 +11,7 @@ import collections.abc
 import dataclasses
 import enum
 import inspect
+import operator
 import sys
 import types
 import typing
@@ -280,7 +281,7 @@ def _dataclass(member: Any, limits: Mapping[str, Any], depth: int) -> dict[str, 
 def _pydantic(member: Any, limits: Mapping[str, Any], depth: int) -> dict[str, Any]:
     found = {}
     for name, field in member.model_fields.items():
-        annotation: Any = Annotated.__class_getitem__((field.annotation, field, *field.metadata))  # type: ignore[attr-defined]
+        annotation: Any = operator.getitem(Annotated, (field.annotation, field, *field.metadata))
         if field.default_factory is None:
             undefined = ... if field.default is ... else _pydantic_undefined(field)
             shown = field.alias if isinstance(field.validation_alias, str) and field.alias else name
