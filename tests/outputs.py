@@ -184,7 +184,7 @@ OUTPUTS = [
     Output("numpy moment", lambda: np.datetime64("2020-01-02T03:04:05.5", "ns"), "2020-01-02T03:04:05.500000"),
     Output("numpy date", lambda: np.datetime64("2020-01-02"), "2020-01-02"),
     Output("numpy hour", lambda: np.datetime64("2020-01-02T03", "h"), "2020-01-02T03:00:00"),
-    Output("numpy NaT", lambda: [np.datetime64("NaT"), np.timedelta64("NaT", "s")], [None, None]),
+    Output("numpy NaT", lambda: [np.datetime64("NaT", "s"), np.timedelta64("NaT", "s")], [None, None]),
     Output("numpy durations", lambda: [np.timedelta64(90, "s"), np.timedelta64(2, "M")], ["PT1M30S", "P2M"]),
     Output("numpy void", lambda: np.void(b"ab"), "YWI="),
     Output("numpy record", lambda: _RECORDS[1], {"a": 2, "b": None}),

@@ -34,6 +34,7 @@ class Slotted:
 
 ARRAY = np.ones(MB // 8)
 LONG_DICT = {f"{i:06}": i + 1000 for i in range(100_000)}
+LONG_DICT_SIZE = sum(map(sys.getsizeof, [LONG_DICT, *LONG_DICT, *LONG_DICT.values()]))
 SPARSE = scipy.sparse.random(1000, 1000, 0.1, format="csr", random_state=0)
 
 
