@@ -33,9 +33,13 @@ class Option:
     metavar: str | None
 
     @property
+    def label(self) -> str:
+        """The name without its unit, as it is typed and spoken of."""
+        return self.name.removesuffix("_s").replace("_", "-")
+
+    @property
     def flag(self) -> str:
-        dashed = self.name.removesuffix("_s").replace("_", "-")
-        return f"--no-{dashed}" if self.metavar is None else f"--{dashed}"
+        return f"--no-{self.label}" if self.metavar is None else f"--{self.label}"
 
 
 def _name(given: Any) -> str:
@@ -169,7 +173,7 @@ def _read(option: Option, value: Any) -> Any:
     try:
         return option.read(value)
     except ValueError as error:
-        raise OptionError(f"{option.name} cannot be {value!r}.", f"Allowed: {error}.") from None
+        raise OptionError(f"{option.label} cannot be {value!r}.", f"Allowed: {error}.") from None
 
 
 def _known() -> str:

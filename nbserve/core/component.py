@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import LoadError, NbserveError
+from ..errors import Conflict, LoadError, NbserveError
 from .blame import reason_of
 
 __all__ = ["Component", "Source", "State", "UnloadReport"]
 
 M = TypeVar("M")
+R = TypeVar("R")
 
 
 class State(StrEnum):
@@ -28,12 +29,21 @@ class State(StrEnum):
 class Source(Protocol[M]):
     """Where a component's model comes back from."""
 
+    @property
+    def spilled_bytes(self) -> int:
+        """What was put aside weighs on disk."""
+        ...
+
     def load(self) -> M:
         """The model; whatever this raises is the reason why the component failed."""
         ...
 
     def keep(self, model: M) -> None:
         """Make sure that `load` can give the model back; called before it leaves memory. Raises `SpillError`."""
+        ...
+
+    def peek(self, look: Callable[[M], R]) -> R | None:
+        """`look(model)` if the model is in memory although it is unloaded; else None."""
         ...
 
     def release(self) -> None:
@@ -43,11 +53,15 @@ class Source(Protocol[M]):
 
 @dataclass(frozen=True, slots=True)
 class UnloadReport:
-    """What an unload did: the state it left, the bytes that the process gave back, who still holds the model."""
+    """What an unload did: the state it left, the bytes that the process gave back, who still holds the model.
+
+    `was_loaded` is false when there was nothing to unload.
+    """
 
     state: State
     freed_bytes: int = 0
     holders: tuple[str, ...] = ()
+    was_loaded: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         return {"state": str(self.state), "freed_bytes": self.freed_bytes, "holders": list(self.holders)}
@@ -70,6 +84,7 @@ class Component(Generic[M]):
         self._failure: str | None = None
         self._changed = threading.Condition()
         self._unloading = threading.Lock()
+        self._here = threading.local()
         self.loads = 0
         self.unloads = 0
 
@@ -91,10 +106,12 @@ class Component(Generic[M]):
     def lease(self) -> Iterator[M]:
         """The model, loaded if need be; it stays for the length of the block. Raises `LoadError`."""
         model = self.acquire()
+        self._here.leases = self._leases_here + 1
         try:
             yield model
         finally:
             del model  # before the release, so that whoever waits for it finds this frame empty
+            self._here.leases -= 1
             self.release()
 
     def acquire(self) -> M:
@@ -133,8 +150,10 @@ class Component(Generic[M]):
         """Let the model go once the leases in flight have ended; answers the state that it left.
 
         Raises `SpillError` when the model could not be put aside: it stays loaded then. After `timeout_s` seconds of
-        waiting for leases the model stays too.
+        waiting for leases the model stays too. Raises `Conflict` in a thread that holds a lease itself.
         """
+        if self._leases_here:
+            raise Conflict("A model cannot be unloaded by its own call.", "Unload it from outside.")
         with self._unloading:
             self._settle_load()
             with self._changed:
@@ -150,16 +169,22 @@ class Component(Generic[M]):
                 self.source.release()
         return self.state
 
-    def peek(self, look: Callable[[M], object]) -> object | None:
+    def peek(self, look: Callable[[M], R]) -> R | None:
         """`look(model)` if the model is in memory, else None; never loads."""
-        model = self.try_acquire()
-        if model is None:
-            return None
+        with self._changed:
+            model = self._slot
+            if model is None:
+                return None
+            self._leases += 1  # an unload waits for the look, and is not taken back by it
         try:
             return look(model)
         finally:
             del model
             self.release()
+
+    @property
+    def _leases_here(self) -> int:
+        return getattr(self._here, "leases", 0)
 
     def _empty_slot(self, timeout_s: float | None) -> bool:
         with self._changed:

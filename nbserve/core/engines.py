@@ -36,14 +36,13 @@ class Lane:
     """An endpoint's own daemon threads, and the bounded queue before them.
 
     At most `threads` calls run at once and at most `limit` wait; threads are started when there is work and leave
-    when there is none. `enter` is called first in each thread (to tell whose output it prints).
+    when there is none.
     """
 
-    def __init__(self, name: str, threads: int = 1, limit: int = 1024, enter: Callable[[], None] | None = None) -> None:
+    def __init__(self, name: str, threads: int = 1, limit: int = 1024) -> None:
         self._name = name
         self._most_threads = threads
         self._limit = limit
-        self._enter = enter
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads: set[threading.Thread] = set()
         self._idle = 0
@@ -58,6 +57,8 @@ class Lane:
             return future
         with self._changed:
             if len(self._queue) >= self._limit:
+                self._forget_cancelled()
+            if len(self._queue) >= self._limit:
                 raise Busy(f"{self._name} has {self._limit} calls waiting.", "Ask again later.")
             self._queue.append((future, work))
             if self._idle >= len(self._queue):
@@ -66,14 +67,17 @@ class Lane:
                 self._start_thread()
         return future
 
-    @property
-    def waiting(self) -> int:
-        return len(self._queue)
+    def is_like(self, threads: int, limit: int) -> bool:
+        return (self._most_threads, self._limit) == (threads, limit)
 
     def retire(self) -> None:
         with self._changed:
             self._is_retired = True
             self._changed.notify_all()
+
+    def _forget_cancelled(self) -> None:
+        """Calls whose callers have given up wait no more."""
+        self._queue = deque(task for task in self._queue if not task[0].cancelled())
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._live, name=f"nbserve:{self._name}", daemon=True)
@@ -81,8 +85,6 @@ class Lane:
         thread.start()
 
     def _live(self) -> None:
-        if self._enter is not None:
-            self._enter()
         while (task := self._next()) is not None:
             _run(*task)
             del task  # an idle thread holds neither arguments nor answers

@@ -10,10 +10,12 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["Log", "catch_prints", "release_prints", "write_to"]
+__all__ = ["Log", "catch_prints", "release_prints", "write_to", "writing_to"]
 
 REMEMBERED_LINES = 1000
 LONGEST_LINE = 2000
@@ -64,6 +66,16 @@ class _Switch:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.nbserve_stream, name)
+
+
+@contextmanager
+def writing_to(log: Log) -> Iterator[None]:
+    """What this thread or task prints in the block goes to `log`."""
+    before = _log.set(log)
+    try:
+        yield
+    finally:
+        _log.reset(before)
 
 
 def write_to(log: Log) -> None:

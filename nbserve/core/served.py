@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future
-from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,10 +16,10 @@ from ..errors import Busy, Fault, InputError, ModelError, NbserveError, OutputEr
 from ..options import Options
 from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
 from .codecs import Call, Decoder
-from .component import Component, UnloadReport
+from .component import Component, State, UnloadReport
 from .engines import Lane
 from .memory import give_back, resident_bytes
-from .output import Log, write_to
+from .output import Log, write_to, writing_to
 from .schema import Profile, Signature
 from .sizing import size_of
 from .traffic import Traffic
@@ -91,6 +90,7 @@ class Served:
         coroutines: Coroutines,
         holders: Callable[[object], tuple[str, ...]] = lambda _: (),
         before: Served | None = None,
+        lane: Lane | None = None,
     ) -> None:
         self.name = name
         self.component = component
@@ -102,7 +102,7 @@ class Served:
         self._holders = holders
         self.coroutines = coroutines
         self._awaiting = threading.Semaphore(options.queue)
-        self._lane = Lane(name, options.threads, options.queue, enter=partial(write_to, self.log))
+        self.lane = lane or Lane(name, options.threads, options.queue)
         self._weight: tuple[int, int] = (-1, 0)
         self.describe(profile)
 
@@ -120,7 +120,7 @@ class Served:
         if method.signature.is_async:
             return self._submit_async(method, read, finish)
         # no closure: its frame would hold this, and so the model, for as long as an error is kept
-        return self._lane.submit(partial(self._call, method, read, finish))
+        return self.lane.submit(partial(self._call, method, read, finish))
 
     def _submit_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
         if not self._awaiting.acquire(blocking=False):
@@ -132,22 +132,33 @@ class Served:
 
     def load(self) -> None:
         """Raises `LoadError`."""
-        copy_context().run(self._load)
+        with writing_to(self.log):
+            self.component.load()
 
     def unload(self, timeout_s: float | None = None) -> UnloadReport:
         """Let go of the model. Raises `SpillError`; the model stays loaded then."""
-        holders = self.component.peek(self._holders) or ()
-        assert isinstance(holders, tuple)
+        holders, was_loaded = self.holders(), self.component.state in (State.LOADED, State.LOADING)
         before = resident_bytes()
         state = self.component.unload(timeout_s)
-        if not holders:
-            give_back()
-        return UnloadReport(state, max(0, before - resident_bytes()), holders)
+        if holders or not was_loaded:
+            return UnloadReport(state, 0, holders, was_loaded)
+        give_back()
+        return UnloadReport(state, max(0, before - resident_bytes()))
 
-    def retire(self, successor: Served | None = None) -> None:
-        """No longer served: let the threads go when the calls in flight have ended."""
-        self._lane.retire()
-        if successor is None or successor.coroutines is not self.coroutines:
+    def holders(self) -> tuple[str, ...]:
+        """Who else holds the model, whether it is loaded or left to them."""
+        for place in (self.component, self.component.source):
+            held_by = place.peek(self._holders)
+            if held_by:
+                return tuple(held_by)
+        return ()
+
+    def retire(self, others: Iterable[Served]) -> None:
+        """No longer served: let the threads that none of the `others` shares go when the calls in flight have ended."""
+        served = list(others)
+        if all(each.lane is not self.lane for each in served):
+            self.lane.retire()
+        if all(each.coroutines is not self.coroutines for each in served):
             self.coroutines.retire()
 
     def model_bytes(self) -> int:
@@ -164,15 +175,15 @@ class Served:
         """What can be told without loading: name, state, memory, counters."""
         component = self.component
         state = component.state
-        source = component.source
+        memory = {"model_bytes": self.model_bytes(), "spilled_bytes": component.source.spilled_bytes}
         return {
             "name": self.name,
             "version": self.version,
             "state": str(state),
-            "loaded": state == "loaded",
+            "loaded": state is State.LOADED,
             "reason": component.failure,
             "served_at": self.served_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "memory": {"model_bytes": self.model_bytes(), "spilled_bytes": getattr(source, "spilled_bytes", 0)},
+            "memory": memory,
             "counters": {**self.traffic.counters(), "loads": component.loads, "unloads": component.unloads},
             "latency_ms": self.traffic.latency_ms(),
             "methods": list(self.methods),
@@ -183,19 +194,15 @@ class Served:
         model = {**self.profile.to_dict(), "size_bytes": self.model_bytes()}
         return {"name": self.name, "version": self.version, "model": model}
 
-    def _load(self) -> None:
-        write_to(self.log)
-        self.component.load()
-
     def _call(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
         call = None
         try:
             call = read()
-            with self.component.lease() as model:
+            with writing_to(self.log), self.component.lease() as model:
                 try:
                     value = method(model, call)
                     if isinstance(value, (Awaitable, AsyncIterator)):  # a plain function before an asynchronous one
-                        value = self.coroutines.submit(_settled(value)).result()
+                        value = self.coroutines.submit(self._settled(value)).result()
                     return Answer(finish(value), call.rows)
                 finally:
                     del model
@@ -210,7 +217,7 @@ class Served:
             call = read()
             model = await self._acquired()
             try:
-                return Answer(finish(await _settled(method(model, call))), call.rows)
+                return Answer(finish(await self._settled(method(model, call))), call.rows)
             finally:
                 del model
                 self.component.release()
@@ -221,17 +228,28 @@ class Served:
         forget_locals(cause)
         raise failure from (cause if failure is not cause else cause.__cause__)
 
+    async def _settled(self, value: Any) -> Any:
+        """What an asynchronous method comes to."""
+        write_to(self.log)
+        if isinstance(value, AsyncIterator):
+            return await _listed(value)
+        return await value if isinstance(value, Awaitable) else value
+
     async def _acquired(self) -> Any:
         """The model, leased; a load is waited for without holding the loop up."""
         model = self.component.try_acquire()
         if model is not None:
             return model
-        loading = self._lane.submit(self.component.acquire)
+        loading = self.lane.submit(self._acquire)
         try:
             return await asyncio.wrap_future(loading)
         except asyncio.CancelledError:
             loading.add_done_callback(self._give_back)  # nobody waits any more for the lease that comes
             raise
+
+    def _acquire(self) -> Any:
+        with writing_to(self.log):
+            return self.component.acquire()
 
     def _give_back(self, loading: Future[Any]) -> None:
         if not loading.cancelled() and loading.exception() is None:
@@ -247,7 +265,8 @@ class Served:
                 return InputError(fault.msg, "Leave it out.", faults=[fault])
         if is_callers_fault(error):
             return InputError(
-                f"The model does not accept this data: {reason_of(error)}", "Send what its inspect page describes."
+                f"The model does not accept this data: {reason_of(error)}",
+                "Send what its inspect page describes; after a new fit, refresh() describes it anew.",
             )
         self.log.write("".join(traceback.format_exception(error)) + "\n")
         return ModelError(
@@ -260,13 +279,6 @@ def _is_cancelled() -> bool:
     """Whether the running task is asked to end: a model may raise `CancelledError` for reasons of its own."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-async def _settled(value: Any) -> Any:
-    """What an asynchronous method comes to."""
-    if isinstance(value, AsyncIterator):
-        return await _listed(value)
-    return await value if isinstance(value, Awaitable) else value
 
 
 async def _listed(values: AsyncIterator[Any]) -> list[Any]:

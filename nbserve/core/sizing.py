@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from time import monotonic
 from types import BuiltinFunctionType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 __all__ = ["size_of"]
 
 MOST_OBJECTS = 200_000
+LONGEST_S = 0.3
 MOST_ITEMS = 5_000
 """Of a longer container the first so many items are measured, and the rest is taken to be like them."""
 
@@ -43,8 +45,9 @@ class _Scale:
 
     def weigh(self, model: object) -> int:
         self._waiting.append((model, 1.0))
-        for _ in range(MOST_OBJECTS):
-            if not self._waiting:
+        until = monotonic() + LONGEST_S
+        for at in range(MOST_OBJECTS):
+            if not self._waiting or (at % 256 == 0 and monotonic() > until):
                 break
             value, weight = self._waiting.pop()
             if id(value) not in self._seen:
@@ -94,9 +97,12 @@ def _weigh_one(value: Any, seen: set[int]) -> Weighed:
 
 
 def _shallow(value: object) -> int:
+    """The object's own size; a `__sizeof__` written in Python is the user's code, and not run."""
+    if isinstance(getattr(type(value), "__sizeof__", None), FunctionType):
+        return object.__sizeof__(value)
     try:
         return sys.getsizeof(value)
-    except Exception:  # noqa: BLE001  # __sizeof__ may be the user's
+    except Exception:  # noqa: BLE001 - that of a library may refuse
         return 0
 
 

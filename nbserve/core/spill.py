@@ -3,6 +3,9 @@
 Pickle protocol 5 with its buffers out of band: the arrays go to the file, and come from it, without a second copy in
 memory. The file is private, is read by the process that wrote it only, and is checked against a digest that never
 left this process before anything of it is unpickled.
+
+Classes, functions and modules are not copied: the model comes back with the very ones that it had, also when the
+notebook has defined them anew since, and a function still sees the notebook's own variables.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ import pickle
 import struct
 import tempfile
 import weakref
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any, BinaryIO
 
 from ..errors import SpillError
@@ -29,23 +33,24 @@ _COUNT = struct.Struct("<Q")
 class Spill:
     """One model in one private file; the file goes when this object goes."""
 
-    def __init__(self, path: Path, digest: bytes, size_bytes: int) -> None:
+    def __init__(self, path: Path, digest: bytes, size_bytes: int, kept: list[object]) -> None:
         self.path = path
         self.size_bytes = size_bytes
         self._digest = digest
+        self._kept = kept
         self._remove = weakref.finalize(self, _remove_if_ours, path, os.getpid())
 
     @classmethod
     def write(cls, model: object, folder: Path) -> Spill:
         """Put `model` into a new file below `folder`. Raises `SpillError`; then nothing is left behind."""
-        stream, buffers = _pickled(model)
+        stream, buffers, kept = _pickled(model)
         descriptor, name = tempfile.mkstemp(prefix="model-", suffix=".spill", dir=folder)  # mode 0600
         path = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 hashed = _Hashed(file)
                 _write_frames(hashed, stream, buffers)
-            return cls(path, hashed.digest(), hashed.size_bytes)
+            return cls(path, hashed.digest(), hashed.size_bytes, kept)
         except OSError as error:
             path.unlink(missing_ok=True)
             raise SpillError(
@@ -66,7 +71,7 @@ class Spill:
             raise SpillError(f"The model that was put aside cannot be read: {reason_of(error)}.") from None
         if hashed.digest() != self._digest:
             raise SpillError("The file of the model that was put aside has been changed.", "Serve the model again.")
-        return pickle.loads(stream, buffers=buffers)  # noqa: S301 - written by this process, and not changed since
+        return _Unpickler(stream, buffers, self._kept).load()
 
     def remove(self) -> None:
         self._remove()
@@ -117,33 +122,61 @@ def _read_frame(file: _Hashed) -> bytearray:
     return file.read(size)
 
 
-def _pickled(model: object) -> tuple[memoryview, list[memoryview]]:
-    try:
-        return _dump(model, lambda file, take: pickle.Pickler(file, protocol=5, buffer_callback=take))
-    except Exception:  # noqa: BLE001 - what pickle cannot name (a lambda, a class of a function), cloudpickle takes by value
-        import cloudpickle
+class _Pickler(pickle.Pickler):
+    """Takes the buffers out of the stream, and refers to what the notebook itself has defined."""
 
+    def __init__(self) -> None:
+        self.stream = io.BytesIO()
+        self.buffers: list[memoryview] = []
+        self.kept: list[object] = []
+        # not a method of its own: a pickler that holds itself would hold all it has seen, too
+        super().__init__(self.stream, protocol=5, buffer_callback=partial(_take_out, self.buffers))
+
+    def persistent_id(self, obj: object) -> int | None:
+        if not _is_referred_to(obj):
+            return None
+        self.kept.append(obj)
+        return len(self.kept) - 1
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads what this process wrote, and nobody has changed since."""
+
+    def __init__(self, stream: bytearray, buffers: list[bytearray], kept: list[object]) -> None:
+        super().__init__(io.BytesIO(stream), buffers=buffers)
+        self._kept = kept
+
+    def persistent_load(self, pid: Any) -> object:
+        return self._kept[pid]
+
+
+def _take_out(buffers: list[memoryview], buffer: pickle.PickleBuffer) -> bool:
     try:
-        return _dump(model, lambda file, take: cloudpickle.Pickler(file, protocol=5, buffer_callback=take))
+        buffers.append(buffer.raw())
+    except BufferError:  # not contiguous: let it travel in the stream
+        return True
+    return False
+
+
+def _is_referred_to(obj: object) -> bool:
+    """Whether an object is code that pickle would look up by a name which may mean another one later, or nothing."""
+    if isinstance(obj, ModuleType):
+        return True
+    if not isinstance(obj, (type, FunctionType)):
+        return False
+    return obj.__module__ == "__main__" or "<" in obj.__qualname__  # of the notebook, or of inside a function
+
+
+def _pickled(model: object) -> tuple[memoryview, list[memoryview], list[object]]:
+    pickler = _Pickler()
+    try:
+        pickler.dump(model)
     except Exception as error:  # noqa: BLE001 - a model's own __reduce__ may raise anything
         raise SpillError(
             f"The model cannot be put aside, since it cannot be pickled ({reason_of(error)}).",
             "It stays loaded; stop the endpoint to let go of it.",
         ) from None
-
-
-def _dump(model: object, pickler: Callable[[BinaryIO, Any], Any]) -> tuple[memoryview, list[memoryview]]:
-    stream, buffers = io.BytesIO(), []
-
-    def take(buffer: pickle.PickleBuffer) -> bool:
-        try:
-            buffers.append(buffer.raw())
-        except BufferError:  # not contiguous: let it travel in the stream
-            return True
-        return False
-
-    pickler(stream, take).dump(model)
-    return stream.getbuffer(), buffers
+    return pickler.stream.getbuffer(), pickler.buffers, pickler.kept
 
 
 def _remove_if_ours(path: Path, pid: int) -> None:

@@ -6,12 +6,14 @@ import threading
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import LoadError, SpillError
 from .spill import Spill
 
 __all__ = ["LiveObject"]
+
+R = TypeVar("R")
 
 
 class LiveObject:
@@ -54,6 +56,11 @@ class LiveObject:
         if spill is not None:
             return spill.read()
         raise LoadError("The notebook let go of the model while it was unloaded.", "Serve it again.")
+
+    def peek(self, look: Callable[[Any], R]) -> R | None:
+        borrowed = self._borrowed
+        model = None if borrowed is None else borrowed()
+        return None if model is None else look(model)
 
     def release(self) -> None:
         with self._turn:

@@ -59,8 +59,8 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """Where it answers, with the last slash."""
-        return f"{self._home.url}{self._name}/"
+        """Where it answers, with the last slash; empty when it is stopped."""
+        return self._home.url_of(self._name)
 
     @property
     def token(self) -> str | None:
@@ -70,7 +70,9 @@ class Endpoint:
     @property
     def state(self) -> str:
         """unloaded, loading, loaded or failed; stopped when it is not served any more."""
-        served = None if self._session is None else self._session.registry.get(self._name)
+        if self._session is None:
+            return "unloaded"
+        served = self._session.registry.get(self._name)
         return "stopped" if served is None else str(served.component.state)
 
     @property
@@ -172,7 +174,9 @@ class Endpoint:
         chosen = served.methods.get(method or served.profile.main.method)
         if chosen is None:
             known = list(served.methods)
-            raise NotFound(f"{self._name} has no method {method!r}.{nearest(str(method), known)}", f"It has {known}.")
+            raise NotFound(
+                f"{self._name} has no method {method!r}.{nearest(str(method), known)}", f"It has {', '.join(known)}."
+            )
         return served.coroutines, served.submit(chosen, lambda: read(chosen), finish)
 
 

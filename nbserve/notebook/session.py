@@ -8,11 +8,11 @@ import threading
 from collections.abc import Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..core.analysis import analyse
 from ..core.component import Component
-from ..core.engines import CoroutineThread
+from ..core.engines import CoroutineThread, Lane
 from ..core.output import Log, catch_prints, release_prints, write_to
 from ..core.registry import Registry
 from ..core.served import Coroutines, Served
@@ -24,7 +24,7 @@ from .announcing import announce_endpoint, withdraw_endpoint
 from .folder import PrivateFolder
 from .handle import Endpoint
 from .kernel_loop import KernelLoop
-from .naming import name_for, names_of
+from .naming import memories_of, name_for, names_of
 from .wording import curl_line, unload_sentence
 
 if TYPE_CHECKING:
@@ -85,10 +85,11 @@ class Session:
                 coroutines=coroutines,
                 holders=self._holders,
                 before=before,
+                lane=self._lane_of(model, options),
             )
             self._announce(served)
         if before is not None:
-            before.retire(served)
+            before.retire(self.registry)
         return Endpoint.of(self, name)
 
     def unserve(self, name: str) -> None:
@@ -98,9 +99,9 @@ class Session:
             token = self._tokens.pop(name, None)
             if token is not None:
                 self.access.revoke(token)
-            self.access.set_open(name, False)
+            self.access.forget(name)
         withdraw_endpoint(name)
-        served.retire()
+        served.retire(self.registry)
         self.changed()
 
     def stop_all(self) -> None:
@@ -140,6 +141,10 @@ class Session:
         """Where the server listens, with the last slash; empty when it does not."""
         server = self._server
         return "" if server is None else f"http://{server.host}:{server.port}/"
+
+    def url_of(self, name: str) -> str:
+        """Where the endpoint answers, with the last slash; empty when it does not."""
+        return f"{self.url}{name}/" if name in self.registry else ""
 
     def token(self, name: str) -> str | None:
         """The endpoint's own token; None when it needs none."""
@@ -204,10 +209,11 @@ class Session:
         return True
 
     def _entry(self, served: Served) -> dict[str, Any]:
-        url, token = f"{self.url}{served.name}/", self.token(served.name)
+        url, token = self.url_of(served.name), self.token(served.name)
         profile = served.profile
         return {
             **served.metadata(),
+            "holders": list(served.holders()),
             "url": url,
             "page_url": url if token is None else f"{url}?token={token}",
             "token": token,
@@ -267,7 +273,7 @@ class Session:
         self.access.set_open(name, not needs_token)
         catch_prints()
         self.registry.put(served)
-        announce_endpoint(name, f"{self.url}{name}/")
+        announce_endpoint(name, self.url_of(name))
         self.changed()
 
     def _coroutines(self, name: str, options: Options, before: Served | None) -> Coroutines:
@@ -281,8 +287,15 @@ class Session:
             raise KernelLoop.missing()
         return self._kernel_loop
 
+    def _lane_of(self, model: object, options: Options) -> Lane | None:
+        """The lane of the very same object, if it is served already: it is called by one thread, whatever its names."""
+        for each in self.registry:
+            if each.lane.is_like(options.threads, options.queue) and each.component.peek(lambda other: other is model):
+                return each.lane
+        return None
+
     def _holders(self, model: object) -> tuple[str, ...]:
-        return names_of(model, self._namespace)
+        return (*names_of(model, self._namespace), *memories_of(model, self._namespace))
 
     def _is_held(self, model: object) -> bool:
         return self._is_watched and bool(self._holders(model))
@@ -322,8 +335,7 @@ def current_session() -> Session:
         session = shell.nbserve_session = Session(shell.user_ns, is_watched=True, has_widgets=hasattr(shell, "kernel"))
         shell.events.register("pre_run_cell", session.before_cell)
         shell.events.register("post_run_cell", session.after_cell)
-    assert isinstance(session, Session)
-    return session
+    return cast("Session", session)
 
 
 def _shell() -> Any:

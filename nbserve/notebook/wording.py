@@ -25,6 +25,8 @@ def megabytes(size_bytes: int) -> str:
 
 
 def unload_sentence(report: UnloadReport) -> str:
+    if not report.was_loaded:
+        return "It was unloaded already."
     if report.state != "unloaded":
         return f"It is {report.state}: somebody asked for it meanwhile."
     if report.holders:

@@ -35,7 +35,7 @@ class Access:
 
     def __init__(self) -> None:
         self._grants: dict[bytes, Grant] = {}
-        self._open: frozenset[str] = frozenset()
+        self._is_open: dict[str, bool] = {}
         self._lock = threading.Lock()
         self.session_token = self.issue(EVERYTHING)
 
@@ -57,38 +57,64 @@ class Access:
     def set_open(self, endpoint: str, is_open: bool) -> None:
         """Whether the endpoint answers without a token to everybody on this machine."""
         with self._lock:
-            self._open = self._open | {endpoint} if is_open else self._open - {endpoint}
+            self._is_open = {**self._is_open, endpoint: is_open}
 
-    def admit(self, scope: Scope, endpoint: str | None) -> Grant:
-        """The grant that the request comes with, for the endpoint (None: a page of the session).
+    def forget(self, endpoint: str) -> None:
+        with self._lock:
+            self._is_open = {name: is_open for name, is_open in self._is_open.items() if name != endpoint}
+
+    def admit(self, scope: Scope, endpoint: str) -> Grant:
+        """The grant that a request to the endpoint comes with.
 
         Raises `TokenMissing` without a token that was issued, `TokenRefused` with one for another endpoint.
         """
-        token = token_in(scope)
-        grant = None if token is None else self._grant(token)
+        grant = self._grant_of(scope)
+        if self._is_open.get(endpoint):
+            return grant or self._open_grant(scope)
         if grant is None:
-            return self._admit_without(scope, endpoint, token)
-        if endpoint in self._open:
-            return grant
-        if endpoint is not None and not grant.covers(endpoint):
+            raise _missing(scope)
+        if not grant.covers(endpoint):
             raise TokenRefused("This token is for another endpoint.", "Use the token that the endpoint's card shows.")
         return grant
 
-    def _grant(self, token: str) -> Grant | None:
+    def admit_to_pages(self, scope: Scope) -> Grant:
+        """The grant for the pages that list endpoints: they show those that it covers. Raises `TokenMissing`."""
+        grant = self._grant_of(scope)
+        if grant is None and not any(self._is_open.values()):
+            raise _missing(scope)
+        return grant or self._open_grant(scope)
+
+    def admit_to_routes(self, scope: Scope) -> Grant:
+        """The grant for the routes that users add: any token of the session.
+
+        None is needed when every endpoint is served without. Raises `TokenMissing`.
+        """
+        grant = self._grant_of(scope)
+        if grant is None and not (self._is_open and all(self._is_open.values())):
+            raise _missing(scope)
+        return grant or self._open_grant(scope)
+
+    def _grant_of(self, scope: Scope) -> Grant | None:
+        token = token_in(scope)
+        if token is None:
+            return None
         wanted = _digest(token)
         for digest, grant in list(self._grants.items()):
             if hmac.compare_digest(digest, wanted):
                 return grant
         return None
 
-    def _admit_without(self, scope: Scope, endpoint: str | None, token: str | None) -> Grant:
-        if endpoint in self._open or (endpoint is None and self._open):
-            _refuse_strangers(scope)
-            return Grant(self._open)
-        problem = "A token is needed." if token is None else "This token is not one that was issued here."
-        raise TokenMissing(
-            problem, "Send it as 'Authorization: Bearer TOKEN' or '?token=TOKEN'; the endpoint's card shows it."
-        )
+    def _open_grant(self, scope: Scope) -> Grant:
+        _refuse_strangers(scope)
+        return Grant(frozenset(name for name, is_open in self._is_open.items() if is_open))
+
+
+def _missing(scope: Scope) -> TokenMissing:
+    has_one = token_in(scope) is not None
+    return TokenMissing(
+        "This token is not one that was issued here." if has_one else "A token is needed.",
+        "Send it as 'Authorization: Bearer TOKEN' or '?token=TOKEN'; the endpoint's card shows it.",
+    )
 
 
 def token_in(scope: Scope) -> str | None:

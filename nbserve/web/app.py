@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from ..core.output import Log
 from ..core.registry import Registry
+from ..core.served import Served
 from ..errors import (
     BodyError,
     BodyTooLarge,
@@ -29,7 +30,7 @@ from .access import Access, Grant
 from .answers import STATUS, error_body, error_headers
 from .asgi import Receive, Scope, Send, wants_page
 from .predict import predict, refuse_large, send_error
-from .routes import PAGE_HEADERS, endpoint_routes, is_public, session_routes
+from .routes import PAGE_HEADERS, endpoint_routes, is_listing, is_public, session_routes
 
 __all__ = ["Door", "create_app"]
 
@@ -69,7 +70,7 @@ class Door:
         served = self._registry.get(name)
         try:
             if served is not None or not is_public(scope):
-                scope["nbserve.grant"] = self._access.admit(scope, None if served is None else name)
+                scope["nbserve.grant"] = self._admit(scope, served)
             method = None if served is None else served.methods.get(rest.rstrip("/"))
             if served is None or method is None:
                 await self._to_fastapi(scope, receive, send)
@@ -82,6 +83,13 @@ class Door:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
             self._log.write("".join(traceback.format_exception(error)))
             await self._refuse(NbserveError("The server failed.", "Its log has more."), scope, receive, send)
+
+    def _admit(self, scope: Scope, served: Served | None) -> Grant:
+        if served is not None:
+            return self._access.admit(scope, served.name)
+        if is_listing(scope):
+            return self._access.admit_to_pages(scope)
+        return self._access.admit_to_routes(scope)
 
     async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         refuse_large(scope, BODY_LIMIT)
@@ -146,7 +154,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
         return _respond(_not_found(request), request)
     if error.status_code == 405 and "Allow" in headers:
         allowed = sorted(headers["Allow"].split(", "))
-        return _respond(MethodNotAllowed(f"{request.method} is not answered here.", allowed=allowed), request)
+        problem, remedy = f"{request.method} is not answered here.", f"Use {' or '.join(allowed)}."
+        return _respond(MethodNotAllowed(problem, remedy, allowed=allowed), request)
     if error.status_code in _WITHOUT_BODY:
         return Response(None, error.status_code, headers)
     shape = error_body(NbserveError(str(error.detail))) | {"code": f"http_{error.status_code}"}

@@ -18,7 +18,7 @@ from .answers import Health, Inspection, Metadata, Ready, Unloaded
 from .asgi import Scope, wants_page
 from .openapi import describe
 
-__all__ = ["PAGE_HEADERS", "endpoint_routes", "is_public", "session_routes"]
+__all__ = ["PAGE_HEADERS", "endpoint_routes", "is_listing", "is_public", "session_routes"]
 
 PAGE_HEADERS = {
     "content-security-policy": pages.CONTENT_SECURITY_POLICY,
@@ -150,6 +150,11 @@ async def asset(file: str) -> Response:
         raise NotFound(f"There is no {file!r} here.")
     headers = {"cache-control": "no-cache", "x-content-type-options": "nosniff"}
     return Response(found[0], media_type=found[1], headers=headers)
+
+
+def is_listing(scope: Scope) -> bool:
+    """Whether a path is one of the pages that show what the caller may see."""
+    return str(scope["path"]).rstrip("/") in ("", "/docs", "/openapi.json")
 
 
 def is_public(scope: Scope) -> bool:

@@ -7,11 +7,14 @@ import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 
 from nbserve.core.component import Component, State
-from nbserve.errors import LoadError, SpillError
+from nbserve.errors import Conflict, LoadError, SpillError
+
+R = TypeVar("R")
 
 
 class Model:
@@ -29,6 +32,8 @@ class Falsy(Model):
 class Maker:
     """A source that makes models, and tells what it was asked."""
 
+    spilled_bytes = 0
+
     def __init__(self, make: Callable[[], object] = Model) -> None:
         self.make = make
         self.loads = 0
@@ -41,6 +46,9 @@ class Maker:
 
     def keep(self, model: object) -> None:
         self.kept += 1
+
+    def peek(self, look: Callable[[object], R]) -> R | None:
+        return None
 
     def release(self) -> None:
         self.released += 1
@@ -174,8 +182,9 @@ def test_a_caller_that_arrives_during_an_unload_takes_the_model_back() -> None:
 
 def test_an_unload_gives_up_waiting_after_its_time() -> None:
     component = Component(Maker(), Model())
-    with component.lease():
-        assert component.unload(timeout_s=0.01) is State.LOADED
+    component.acquire()
+    assert component.unload(timeout_s=0.01) is State.LOADED
+    component.release()
     assert component.unload(timeout_s=0.01) is State.UNLOADED
 
 
@@ -227,6 +236,24 @@ def test_looking_at_a_model_never_loads_it() -> None:
     assert source.loads == 0
     component.load()
     assert component.peek(lambda model: "seen") == "seen"
+
+
+def test_looking_at_a_model_does_not_take_it_back_from_an_unload() -> None:
+    component = Component(Maker(), Model())
+    component.acquire()
+    with ThreadPoolExecutor(1) as pool:
+        unloading = pool.submit(component.unload)
+        assert _eventually(lambda: component._is_leaving)
+        assert component.peek(lambda model: "seen") == "seen"
+        component.release()
+        assert unloading.result(10) is State.UNLOADED
+
+
+def test_a_call_cannot_unload_its_own_model() -> None:
+    component = Component(Maker(), Model())
+    with component.lease(), pytest.raises(Conflict, match="by its own call"):
+        component.unload()
+    assert component.unload() is State.UNLOADED
 
 
 def _eventually(is_true: Callable[[], bool]) -> bool:

@@ -53,6 +53,24 @@ def test_a_full_queue_refuses_one_more_call_and_takes_the_last_one() -> None:
     lane.retire()
 
 
+def test_calls_that_were_given_up_make_room_in_a_full_queue() -> None:
+    lane = Lane("iris", limit=1)
+    begun, gate = threading.Event(), threading.Event()
+
+    def block() -> None:
+        begun.set()
+        assert gate.wait(10)
+
+    running = lane.submit(block)
+    assert begun.wait(10)
+    assert lane.submit(lambda: 1).cancel()
+    waiting = lane.submit(lambda: 2)
+    gate.set()
+    running.result(10)
+    assert waiting.result(10) == 2
+    lane.retire()
+
+
 def test_a_call_that_was_taken_back_never_runs() -> None:
     lane = Lane("iris")
     begun, gate, ran = threading.Event(), threading.Event(), threading.Event()

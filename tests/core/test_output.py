@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextvars
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from nbserve.core.engines import Lane
-from nbserve.core.output import REMEMBERED_LINES, Log, catch_prints, release_prints, write_to
+from nbserve.core.output import REMEMBERED_LINES, Log, catch_prints, release_prints, write_to, writing_to
 
 
 @contextmanager
@@ -24,12 +24,17 @@ def caught() -> Iterator[None]:
         release_prints()
 
 
+def logged(log: Log, work: Callable[[], None]) -> None:
+    with writing_to(log):
+        work()
+
+
 def test_a_lane_prints_into_its_log_and_everybody_else_as_before(capsys: pytest.CaptureFixture[str]) -> None:
     log = Log()
-    lane = Lane("iris", enter=lambda: write_to(log))
+    lane = Lane("iris")
     with caught():
-        lane.submit(lambda: print("from the model")).result(10)
-        lane.submit(lambda: print("to stderr", file=sys.stderr)).result(10)
+        lane.submit(lambda: logged(log, lambda: print("from the model"))).result(10)
+        lane.submit(lambda: logged(log, lambda: print("to stderr", file=sys.stderr))).result(10)
         print("from the cell")
     lane.retire()
     assert [line[9:] for line in log.lines()] == ["from the model", "to stderr"]
@@ -42,7 +47,7 @@ def _show(message: object, category: type, *_: object) -> None:
 
 def test_a_warning_of_the_model_goes_to_its_log(capsys: pytest.CaptureFixture[str]) -> None:
     log = Log()
-    lane = Lane("iris", enter=lambda: write_to(log))
+    lane = Lane("iris")
 
     def warn() -> None:
         with warnings.catch_warnings():
@@ -51,7 +56,7 @@ def test_a_warning_of_the_model_goes_to_its_log(capsys: pytest.CaptureFixture[st
             warnings.warn("odd rows", stacklevel=1)
 
     with caught():
-        lane.submit(warn).result(10)
+        lane.submit(lambda: logged(log, warn)).result(10)
     lane.retire()
     assert any("UserWarning: odd rows" in line for line in log.lines())
     assert capsys.readouterr().err == ""

@@ -6,6 +6,7 @@ import functools
 import sys
 import time
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -114,3 +115,22 @@ def test_what_refuses_to_be_looked_at_has_still_a_size() -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_model_has_a_size(case: ModelCase) -> None:
     assert 0 < size_of(case.make()) < 50 * MB
+
+
+class Counting:
+    """Tells how often it was asked for its size."""
+
+    asked = 0
+
+    def __sizeof__(self) -> int:
+        type(self).asked += 1
+        return 10**9
+
+
+def test_the_users_own_way_of_telling_a_size_is_not_run() -> None:
+    assert size_of(Counting()) < 1000
+    assert Counting.asked == 0
+
+
+def test_an_object_that_answers_everything_is_measured_all_the_same() -> None:
+    assert size_of(MagicMock()) >= 0

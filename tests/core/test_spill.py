@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import stat
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -40,10 +42,33 @@ def test_arrays_come_back_writable_and_in_their_order(tmp_path: Path) -> None:
     assert restored["f"].flags.f_contiguous
 
 
-def test_what_pickle_cannot_name_is_taken_by_value(tmp_path: Path) -> None:
-    offset = 3
-    restored = Spill.write(lambda x: x + offset, tmp_path).read()
-    assert restored(4) == 7
+def test_functions_and_modules_are_referred_to_and_not_copied(tmp_path: Path) -> None:
+    big = np.ones(100_000)
+    model = {"closure": lambda at: big[at], "module": math}
+    spill = Spill.write(model, tmp_path)
+    assert spill.size_bytes < 1000
+    restored = spill.read()
+    assert restored["closure"] is model["closure"]
+    assert restored["module"] is math
+
+
+def test_a_class_that_is_defined_anew_meanwhile_does_not_change_a_model(tmp_path: Path) -> None:
+    before = _made_in_a_cell("def predict(self, X): return 'before'")
+    spill = Spill.write(before(), tmp_path)
+    after = _made_in_a_cell("def predict(self, X): return 'after'")
+    restored = spill.read()
+    assert type(restored) is before is not after
+    assert restored.predict([]) == "before"
+    del sys.modules["__main__"].Model
+    assert spill.read().predict([]) == "before"
+
+
+def _made_in_a_cell(body: str) -> type:
+    """A class of that body, defined in ``__main__`` as a cell does."""
+    namespace = sys.modules["__main__"].__dict__
+    exec(f"class Model:\n    {body}\n", namespace)
+    made: type = namespace["Model"]
+    return made
 
 
 def test_the_file_is_private_and_goes_with_its_spill(tmp_path: Path) -> None:

@@ -315,7 +315,7 @@ def test_unloading_reports_and_the_next_call_loads_again(serve: Serve) -> None:
 def test_an_endpoint_can_be_made_first_and_served_later(shell: Any) -> None:
     endpoint = Endpoint(Model(), name="later")
     assert repr(endpoint) == "<Endpoint later, not served yet>"
-    assert endpoint.state == "stopped"
+    assert endpoint.state == "unloaded"
     with pytest.raises(NotFound, match=r"not served yet\. Call \.serve"):
         endpoint.predict([[1]])
     assert endpoint.serve() is endpoint

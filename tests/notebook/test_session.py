@@ -8,6 +8,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -19,6 +20,7 @@ from nbserve.errors import Conflict, ModelRefused, NotFitted, NotFound, OptionEr
 from nbserve.notebook.folder import LOCK
 from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.session import Session
+from nbserve.notebook.wording import unload_sentence
 
 
 class Constant:
@@ -332,3 +334,42 @@ def test_after_a_cell_nothing_holds_an_unloaded_model_but_the_notebook(
     assert isinstance(source, LiveObject)
     held = [each for each in gc.get_referrers(namespace["m"]) if each is not namespace]
     assert held == []
+
+
+class Counts:
+    """Notes how many call it at once."""
+
+    def __init__(self) -> None:
+        self.running, self.most, self.gate = 0, 0, threading.Event()
+
+    def predict(self, X: list[int]) -> list[int]:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        self.gate.wait(0.2)
+        self.running -= 1
+        return X
+
+
+def test_one_object_is_called_by_one_thread_whatever_its_names(session: Session) -> None:
+    model = Counts()
+    endpoints = [session.serve(model, {"name": name}) for name in "aba"]
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(endpoint.predict, X=[1]) for endpoint in endpoints]
+        assert [each.result(10) for each in asked] == [[1], [1], [1]]
+    assert model.most == 1
+    endpoints[0].stop()
+    assert endpoints[1].predict(X=[2]) == [2]
+
+
+def test_what_the_shell_remembers_holds_the_model_too() -> None:
+    model = Counts()
+    session = Session({"Out": {3: model}, "_": model}, is_watched=True)
+    try:
+        report = session.serve(model, {"name": "kept"}).unload()
+        assert report.holders == ("Out[3]",)
+        assert session.snapshot("kept")["endpoints"][0]["holders"] == ["Out[3]"]
+        again = session.registry["kept"].unload()
+        assert (again.was_loaded, again.freed_bytes, again.holders) == (False, 0, ("Out[3]",))
+        assert unload_sentence(again) == "It was unloaded already."
+    finally:
+        session.close()

@@ -253,3 +253,13 @@ def test_no_way_round_leads_from_an_open_path_to_a_model(stranger: Caller, path:
     answer = stranger.send(sent.encode())
     assert answer.split()[1] in (b"401", b"404")
     assert b'"model"' not in answer
+
+
+def test_a_route_of_the_users_needs_a_token_while_any_endpoint_does(serve: Serve, caller: Caller) -> None:
+    closed = serve(echo, name="closed")
+    serve(echo, name="open", token=False)
+    closed.app.add_api_route("/custom", lambda: {"hi": 1})
+    assert_error(caller.get("/custom", token=None), 401, "token_missing")
+    assert caller.get("/custom", token=closed.token).json() == {"hi": 1}
+    closed.stop()
+    assert caller.get("/custom", token=None).json() == {"hi": 1}

@@ -261,7 +261,7 @@ def test_a_fault_of_the_server_itself_is_answered_and_logged(
     def fails(*_: object) -> None:
         raise RuntimeError("the door is broken")
 
-    monkeypatch.setattr(session.access, "admit", fails)
+    monkeypatch.setattr(session.access, "admit_to_pages", fails)
     assert_error(user.get("/"), 500, "nbserve_error")
     monkeypatch.undo()
     assert any("the door is broken" in line for line in session.log.lines())

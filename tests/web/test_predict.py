@@ -365,7 +365,7 @@ def test_a_slow_load_delays_nothing_but_its_own_endpoint(
     serve: Serve, caller: Caller, session: Session, gated: Gated
 ) -> None:
     serve(echo, name="slow")
-    serve(echo, name="echo")
+    serve(lambda X: X, name="echo")
     session.registry["slow"].component = Component(_Waiting(gated))
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(caller.predict, "/slow/predict", json={"X": [1]})
@@ -443,6 +443,8 @@ def test_a_swap_drops_no_request_and_answers_in_flight_are_of_the_old_model(
 class _Waiting:
     """Where a model comes back from, once the gate is open."""
 
+    spilled_bytes = 0
+
     def __init__(self, gate: Gated, model: Any = echo) -> None:
         self._gate, self._model, self.loads = gate, model, 0
 
@@ -453,6 +455,9 @@ class _Waiting:
 
     def keep(self, model: Any) -> None:
         pass
+
+    def peek(self, look: Callable[[Any], Any]) -> None:
+        return None
 
     def release(self) -> None:
         pass
