@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["Log", "catch_prints", "release_prints", "write_to", "writing_to"]
+__all__ = ["Log", "catch_prints", "is_serving", "release_prints", "write_to", "writing_to"]
 
 REMEMBERED_LINES = 1000
 LONGEST_LINE = 2000
@@ -76,6 +76,11 @@ def writing_to(log: Log) -> Iterator[None]:
         yield
     finally:
         _log.reset(before)
+
+
+def is_serving() -> bool:
+    """Whether the code that asks runs for an endpoint."""
+    return _log.get() is not None
 
 
 def write_to(log: Log) -> None:

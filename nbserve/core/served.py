@@ -195,36 +195,41 @@ class Served:
         return {"name": self.name, "version": self.version, "model": model}
 
     def _call(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
-        call = None
+        call, is_in_model = None, False
         try:
             call = read()
             with writing_to(self.log), self.component.lease() as model:
                 try:
+                    is_in_model = True
                     value = method(model, call)
                     if isinstance(value, (Awaitable, AsyncIterator)):  # a plain function before an asynchronous one
                         value = self.coroutines.submit(self._settled(value)).result()
+                    is_in_model = False
                     return Answer(finish(value), call.rows)
                 finally:
                     del model
         except BaseException as error:  # noqa: BLE001 - the user's code: even its SystemExit ends no thread of ours
-            failure, cause = self._translate(error, method, call), error
+            failure, cause = self._translate(error, method, call, is_in_model), error
         raise failure from (cause if failure is not cause else cause.__cause__)
 
     async def _call_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
         write_to(self.log)
-        call = None
+        call, is_in_model = None, False
         try:
             call = read()
             model = await self._acquired()
             try:
-                return Answer(finish(await self._settled(method(model, call))), call.rows)
+                is_in_model = True
+                value = await self._settled(method(model, call))
+                is_in_model = False
+                return Answer(finish(value), call.rows)
             finally:
                 del model
                 self.component.release()
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
-            failure, cause = self._translate(error, method, call), error
+            failure, cause = self._translate(error, method, call, is_in_model), error
         forget_locals(cause)
         raise failure from (cause if failure is not cause else cause.__cause__)
 
@@ -255,9 +260,9 @@ class Served:
         if not loading.cancelled() and loading.exception() is None:
             self.component.release()
 
-    def _translate(self, error: BaseException, method: Method, call: Call | None) -> NbserveError:
-        if isinstance(error, NbserveError):
-            return error
+    def _translate(self, error: BaseException, method: Method, call: Call | None, is_in_model: bool) -> NbserveError:
+        if isinstance(error, NbserveError) and (not is_in_model or isinstance(error, OutputError)):
+            return error  # in the model it is of another endpoint that the model asked, and the model's affair
         if method.signature.accepts_any_keyword and call is not None:
             keyword = refused_keyword(error, call.kwargs)
             if keyword is not None:
@@ -270,7 +275,7 @@ class Served:
             )
         self.log.write("".join(traceback.format_exception(error)) + "\n")
         return ModelError(
-            f"{self.name}.{method.name} raised {reason_of(error)}.",
+            f"{self.name}.{method.name} raised {reason_of(error).rstrip('.')}.",
             f"Its traceback is in the endpoint's log: %nbserve log {self.name}",
         )
 

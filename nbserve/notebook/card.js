@@ -8,7 +8,7 @@
  * @typedef {[t_s: number, requests: number, errors: number, p50_ms: number | null, p99_ms: number | null]} Second
  * @typedef {"loaded" | "unloaded" | "loading" | "failed" | "stopped"} State
  * @typedef {{name: string, version?: number, url: string, page_url: string, state: State, reason?: string | null,
- *   memory: {model_bytes: number | null, spilled_bytes?: number}, model: ModelFacts, signatures: string[],
+ *   memory: {model_bytes: number | null, spilled_bytes?: number}, holders?: string[], model: ModelFacts, signatures: string[],
  *   counters: {requests: number, errors: number, rows: number, in_flight: number, loads: number, unloads: number},
  *   latency_ms: {p50: number | null, p99: number | null}, history: Second[], curl: string}} Endpoint
  * @typedef {{endpoints: Endpoint[], dashboard: boolean, gone?: boolean}} Snapshot
@@ -26,6 +26,7 @@ const COPIED_MS = 1600;
 const SECONDS = 60;
 const SHOWN_FEATURES = 12;
 const SHOWN_VALUES = 6;
+const SHORT_NOTE = 16;
 
 const GONE = "The kernel was restarted; this endpoint is gone. Run the %serve cell again.";
 const ENDED = "The kernel has ended, and this endpoint with it. Run the %serve cell again.";
@@ -138,10 +139,13 @@ function span(milliseconds) {
 }
 
 /** @param {Endpoint} endpoint @returns {[value: string, note: string]} */
-function memory({ memory, state }) {
+function memory({ memory, state, holders }) {
   if (state === "loaded") return [size(memory.model_bytes), "in memory"];
+  if (state === "stopped") return ["–", ""];
   if (memory.spilled_bytes) return [size(memory.spilled_bytes), "on disk"];
-  return ["–", state === "unloaded" ? "released" : ""];
+  if (state !== "unloaded") return ["–", ""];
+  if (holders?.length) return [size(memory.model_bytes || null), `held by the notebook as ${holders.join(", ")}`];
+  return ["–", "released"];
 }
 
 /** @param {ModelFacts} model */
@@ -324,10 +328,16 @@ function tile(label) {
     root,
     update(text, more = "", isBad = false) {
       write(value, text);
-      write(note, more);
+      writeNote(note, more);
       root.classList.toggle("nbserve-bad", isBad);
     },
   };
+}
+
+/** A note that would push its neighbours aside is broken into lines. */
+function writeNote(node, text) {
+  write(node, text);
+  mark(node, "data-long", text.length > SHORT_NOTE ? "" : null);
 }
 
 /** What the last order came to, said once. */
@@ -405,7 +415,7 @@ function controls(order, say, isSmall = false) {
     const { ok, text } = await order(endpoint.name, what, heard);
     heard();
     pending.delete(what);
-    say(text, ok ? "good" : "bad");
+    say(ok && endpoint.state === "stopped" ? "" : text, ok ? "good" : "bad"); // a stopped card says so already
     refresh();
   }
   function refresh() {
@@ -689,6 +699,7 @@ function endpointCard(order) {
   );
 
   function update(fresh, life) {
+    if (fresh.state === "stopped" && endpoint?.state !== "stopped") news.say("");
     endpoint = fresh;
     const { counters } = fresh;
     const isOver = life.kind === "gone" || fresh.state === "stopped";
@@ -842,7 +853,7 @@ function dashboardRow(order, say) {
     mark(what, "title", kind(fresh.model));
     const [held, note] = memory(fresh);
     write(bytes, held);
-    write(where, note);
+    writeNote(where, note);
     write(requests, count(fresh.counters.requests));
     write(errors, count(fresh.counters.errors));
     errors.classList.toggle("nbserve-bad", fresh.counters.errors > 0);

@@ -216,7 +216,16 @@ def _memory(endpoint: dict[str, Any]) -> str:
     memory = endpoint["memory"]
     if endpoint["state"] == "loaded":
         return _size(memory.get("model_bytes"))
-    return f"{_size(memory['spilled_bytes'])} on disk" if memory.get("spilled_bytes") else "–"
+    if endpoint["state"] != "stopped" and memory.get("spilled_bytes"):
+        return f"{_size(memory['spilled_bytes'])} on disk"
+    return _held(endpoint) if endpoint["state"] == "unloaded" and endpoint.get("holders") else "–"
+
+
+def _held(endpoint: dict[str, Any]) -> str:
+    """What an unloaded model still weighs because the notebook holds it, too."""
+    weight = endpoint["memory"].get("model_bytes")
+    held = f"held by the notebook as {', '.join(endpoint['holders'])}"
+    return f"{_size(weight)}, {held}" if weight else held
 
 
 def _latency(endpoint: dict[str, Any]) -> str:

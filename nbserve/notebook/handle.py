@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..core.blame import forget_locals
 from ..core.codecs import Call, bind, to_plain
+from ..core.output import is_serving
 from ..core.served import Answer, Coroutines, Method, Served
-from ..errors import NbserveError, NotFound, nearest
+from ..errors import DeadlineExceeded, NbserveError, NotFound, nearest
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -133,7 +134,7 @@ class Endpoint:
     async def async_predict(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
         """`predict` for a cell that awaits: the kernel is free meanwhile."""
         payload = _payload(X, given)
-        _, future = self._submit(method, lambda chosen: chosen.decode(payload), to_plain)
+        _, _, future = self._submit(method, lambda chosen: chosen.decode(payload), to_plain)
         try:
             return (await asyncio.wrap_future(future)).value
         except NbserveError as error:
@@ -169,7 +170,8 @@ class Endpoint:
 
     def _submit(
         self, method: str | None, read: Callable[[Method], Call], finish: Callable[[Any], Any]
-    ) -> tuple[Coroutines, Future[Answer[Any]]]:
+    ) -> tuple[Coroutines, float | None, Future[Answer[Any]]]:
+        """Where the call runs, how long may be waited for it, and its future: none of them holds the model."""
         served = self._served
         chosen = served.methods.get(method or served.profile.main.method)
         if chosen is None:
@@ -177,12 +179,20 @@ class Endpoint:
             raise NotFound(
                 f"{self._name} has no method {method!r}.{nearest(str(method), known)}", f"It has {', '.join(known)}."
             )
-        return served.coroutines, served.submit(chosen, lambda: read(chosen), finish)
+        # a cell may wait for ever; a model that asks another endpoint may not, for that one may be waiting for it
+        patience_s = served.options.deadline_s if is_serving() else None
+        return served.coroutines, patience_s, served.submit(chosen, lambda: read(chosen), finish)
 
 
-def _waited(coroutines: Coroutines, future: Future[Answer[Any]]) -> Any:
+def _waited(coroutines: Coroutines, patience_s: float | None, future: Future[Answer[Any]]) -> Any:
     try:
-        return (coroutines.wait_here(future) if coroutines.is_here() else future.result()).value
+        return (coroutines.wait_here(future) if coroutines.is_here() else future.result(patience_s)).value
+    except TimeoutError:
+        future.cancel()
+        raise DeadlineExceeded(
+            f"The endpoint did not answer its caller, a model, within {patience_s:g} s.",
+            "Two models that call each other need --threads, or wait for ever.",
+        ) from None
     except NbserveError as error:
         raise _let_go(error)  # noqa: B904 - its cause, the model's own error, stays
 

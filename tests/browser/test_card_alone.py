@@ -49,6 +49,7 @@ def second(t, busy):
     return [t, requests, errors, p50 if requests else None, p99 if requests else None]
 
 served = {}
+borrowed = []
 
 def traffic(endpoint):
     now = int(time.time())
@@ -69,6 +70,9 @@ def obey(order, name):
     if order == "stop":
         served.pop(name)
         return f"{name} is stopped."
+    if order == "unload" and borrowed:
+        served[name] = {**served[name], "state": "unloaded", "holders": borrowed}
+        return f"Unloaded; the notebook still holds it as {', '.join(borrowed)}, so no memory came back."
     served[name] = {**served[name], "state": order + "ed", "memory": dict(
         model_bytes=12_345_678 if order == "load" else 0, spilled_bytes=0 if order == "load" else 8_100_000)}
     return f"{name} is loaded." if order == "load" else f"{name} is unloaded: 12.3 MB given back."
@@ -81,7 +85,8 @@ def card(name=None):
     return made
 """
 AGAIN = 'served["titanic"] = endpoint("titanic", version=3)'
-CELLS = "import time; time.sleep(4)", "pulse.stop()", "import os; os.kill(os.getpid(), 9)", AGAIN
+BORROWED = 'borrowed.extend(["model", "the_best_pipeline_so_far"])'
+CELLS = "import time; time.sleep(4)", "pulse.stop()", "import os; os.kill(os.getpid(), 9)", AGAIN, BORROWED
 TITANIC = 'served["titanic"] = endpoint("titanic", version=2); shown = card("titanic")\nshown'
 
 
@@ -107,6 +112,10 @@ def button(card: Any, name: str) -> Any:
 
 def value(card: Any, label: str) -> Any:
     return card.locator(".nbserve-tile", has_text=label).locator(".nbserve-value")
+
+
+def note(card: Any, label: str) -> Any:
+    return card.locator(".nbserve-tile", has_text=label).locator(".nbserve-note")
 
 
 @pytest.fixture
@@ -193,6 +202,45 @@ def test_stop_asks_once_more_the_keyboard_is_enough_and_serving_again_brings_the
     titanic.run(5)
     expect(chip(card)).to_have_text("loaded")
     expect(card.locator(".nbserve-alarm")).to_be_hidden()
+
+
+def test_a_model_that_the_notebook_still_holds_is_not_called_released(titanic: Any) -> None:
+    card = card_in(titanic)
+    titanic.run(6)
+    expect(titanic.prompt(6)).to_have_text(re.compile(r"\[\d+\]:"))
+    button(card, "Unload").click()
+    expect(chip(card)).to_have_text("unloaded")
+    expect(value(card, "Memory")).to_have_text("12.3 MB")
+    expect(note(card, "Memory")).to_have_text("held by the notebook as model, the_best_pipeline_so_far")
+    expect(card.locator(".nbserve-notice")).to_contain_text("no memory came back")
+    assert card.evaluate("card => card.scrollWidth <= card.clientWidth")
+    shoot(card, "held")
+
+
+def test_a_stopped_card_shows_no_memory_and_no_old_news(titanic: Any) -> None:
+    card = card_in(titanic)
+    button(card, "Unload").click()
+    expect(value(card, "Memory")).to_have_text("8.1 MB")
+    expect(note(card, "Memory")).to_have_text("on disk")
+    expect(card.locator(".nbserve-notice")).to_be_visible()
+    button(card, "Stop").click()
+    button(card, "Yes").click()
+    expect(chip(card)).to_have_text("stopped")
+    expect(value(card, "Memory")).to_have_text("–")
+    expect(note(card, "Memory")).to_have_text("")
+    expect(card.locator(".nbserve-notice")).to_be_hidden()
+
+
+def test_a_card_that_is_stopped_from_elsewhere_forgets_its_old_news(titanic: Any) -> None:
+    card = card_in(titanic)
+    button(card, "Unload").click()
+    expect(card.locator(".nbserve-notice")).to_be_visible()
+    titanic.page.evaluate(
+        "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute("
+        "{code: 'served.clear(); shown.push()'})"
+    )
+    expect(chip(card)).to_have_text("stopped")
+    expect(card.locator(".nbserve-notice")).to_be_hidden()
 
 
 def test_the_address_is_copied(titanic: Any) -> None:

@@ -369,19 +369,35 @@ def test_the_picture_and_the_line_hold_no_token(dashboard: bool) -> None:
     assert "secret" not in as_text(shown)
 
 
+UNLOADED: dict[str, Any] = {"state": "unloaded"}
+NOTHING = {"model_bytes": 0, "spilled_bytes": 0}
+SPILLED = {"model_bytes": 0, "spilled_bytes": 8_100_000}
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
         ({}, "12.3 MB"),
         ({"memory": {"model_bytes": 12_345_678, "spilled_bytes": 8_100_000}}, "12.3 MB"),
-        ({"state": "unloaded", "memory": {"model_bytes": 0, "spilled_bytes": 8_100_000}}, "8.1 MB on disk"),
+        (UNLOADED | {"memory": SPILLED}, "8.1 MB on disk"),
+        (UNLOADED | {"holders": ["model", "best"]}, "12.3 MB, held by the notebook as model, best"),
+        (UNLOADED | {"holders": ["model"], "memory": NOTHING}, "held by the notebook as model"),
+        (UNLOADED | {"holders": ["model"], "memory": SPILLED}, "8.1 MB on disk"),
+        (UNLOADED | {"holders": []}, "–"),
+        (UNLOADED, "–"),
+        ({"holders": ["model"]}, "12.3 MB"),
+        ({"state": "stopped", "holders": ["model"], "memory": SPILLED}, "–"),
         ({"state": "failed", "reason": "The file is gone."}, "failed: The file is gone."),
         ({"latency_ms": {"p50": None, "p99": None}}, "–"),
         ({"memory": {"model_bytes": 999, "spilled_bytes": 0}}, "999 B"),
         ({"memory": {"model_bytes": 1_000, "spilled_bytes": 0}}, "1.0 kB"),
         ({"memory": {"model_bytes": 2_500_000_000_000, "spilled_bytes": 0}}, "2.5 TB"),
     ],
-    ids=["loaded", "loaded with a spill", "spilled", "failed", "no latency", "bytes", "kilobytes", "terabytes"],
+    ids=[
+        *("loaded", "loaded with a spill", "spilled", "held", "held, not measured", "held and spilled"),
+        *("held by nobody", "holders not known", "loaded and held", "stopped"),
+        *("failed", "no latency", "bytes", "kilobytes", "terabytes"),
+    ],
 )
 def test_the_picture_says(changes: dict[str, Any], text: str) -> None:
     assert text in Tags(as_html(snapshot(endpoint(**changes)))).text.split("\n")

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from nbserve import Endpoint
-from nbserve.errors import InputError, ModelError, NotFound, ServerError
+from nbserve.errors import InputError, ModelError, NotFound
 from nbserve.notebook.session import Session
 from tests.models import IRIS_ROWS, iris_frame, logistic_on_frame
 
@@ -243,9 +243,9 @@ def test_a_model_that_calls_its_own_endpoint_is_answered(serve: Serve, model: An
 def test_an_async_model_that_waits_for_its_own_loop_is_told_so(serve: Serve) -> None:
     served = AsyncBlocking()
     served.endpoint = endpoint = serve(served)
-    with pytest.raises(ServerError, match=r"await ep\.async_predict"):
+    with pytest.raises(ModelError, match=r"ServerError: .*await ep\.async_predict"):
         endpoint.predict([[1]])
-    with pytest.raises(HTTPError, match="503"):
+    with pytest.raises(HTTPError, match="500"):
         post(endpoint, "predict/", {"X": [[1]]})
 
 
@@ -343,3 +343,28 @@ def test_its_text_is_one_line_without_the_token(serve: Serve) -> None:
     assert repr(endpoint).startswith(f"m · loaded · {endpoint.url} · Model")
     assert "\n" not in repr(endpoint)
     assert str(endpoint.token) not in repr(endpoint)
+
+
+def test_two_models_that_call_each_other_do_not_wait_for_ever(serve: Serve) -> None:
+    def ping(X: list[int]) -> list[int]:
+        return X if X[0] <= 0 else pongs.predict([X[0] - 1])
+
+    def pong(X: list[int]) -> list[int]:
+        return X if X[0] <= 0 else pings.predict([X[0] - 1])
+
+    pings = serve(ping, name="ping", deadline_s="200ms")
+    pongs = serve(pong, name="pong", deadline_s="200ms")
+    assert pings.predict([1]) == [0]
+    with pytest.raises(ModelError, match="did not answer its caller"):
+        pings.predict([2])
+    assert pings.predict([0]) == pongs.predict([0]) == [0]
+
+
+def test_what_another_endpoint_refuses_is_the_fault_of_the_model_that_asked_it(serve: Serve) -> None:
+    inner = serve(lambda X: len(X) * X.shape[0], name="inner")
+
+    def outer(X: list[int]) -> object:
+        return inner.predict(nonsense=1)
+
+    with pytest.raises(ModelError, match="InputError"):
+        serve(outer, name="outer").predict([1])

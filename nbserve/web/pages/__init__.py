@@ -48,6 +48,7 @@ _MODULES = (
     "index.js",
     "literal.js",
     "live.js",
+    "moment.js",
     "page.js",
     "part.js",
     "result.js",

@@ -1,6 +1,8 @@
 /** One input for one feature or argument: the control that fits its type, its label, its fault. */
 
 import { freshId, h } from "./dom.js";
+import { literal } from "./literal.js";
+import { isTime, moment } from "./moment.js";
 
 /**
  * @typedef {{name: string, datatype: string, dtype?: string | null, shape?: number[], nullable?: boolean,
@@ -43,7 +45,7 @@ export function frame(name, { input, read, extra }, remarks = []) {
   const id = (input.id = freshId("field"));
   const fault = h("p", { className: "fault", id: `${id}-fault`, hidden: true });
   const hints = remarks.map((each) => h("span", { className: each === "optional" ? "label-hint" : "label-hint type" }, each));
-  const label = h("label", { for: id }, h("span", { className: "label-name", title: name }, name), h("span", { className: "label-hints" }, ...hints));
+  const label = h("label", { for: id }, h("span", { className: "label-name", title: name }, ...breakable(name)), h("span", { className: "label-hints" }, ...hints));
   const element = h("div", { className: shapeOf(input) }, label, input, extra, fault);
   const refuse = (/** @type {string} */ problem) => {
     fault.textContent = problem;
@@ -54,6 +56,9 @@ export function frame(name, { input, read, extra }, remarks = []) {
   input.addEventListener("input", () => refuse(""));
   return { name, element, input, read, refuse };
 }
+
+/** The name, which may be broken after each of its words. @param {string} name */
+const breakable = (name) => name.split(/(?<=[_.\-/])/).flatMap((word) => [word, h("wbr")]);
 
 /** The values of all fields. @param {Field[]} fields @throws {FormProblem} with every field that cannot be sent */
 export function readAll(fields) {
@@ -84,14 +89,23 @@ function shapeOf(input) {
   return input.type === "textarea" || input.type === "datetime-local" ? "field wide" : "field";
 }
 
+/** Whether null is a value of its own: an argument without a type says nothing about it. @param {Wanted} wanted */
+export const takesNull = ({ nullable, annotation, required }) => Boolean(nullable && (annotation || required === undefined));
+
 /** @param {Wanted} wanted */
 function controlFor(wanted) {
   const options = wanted.choices ?? (wanted.closed ? wanted.categories : null);
   if (options?.length) return choice;
   if (wanted.shape?.length) return json;
   if (wanted.categories?.length) return wanted.categories.length > MOST_CHOICES ? suggestion : openChoice;
-  if (wanted.datatype === "boolean" && (wanted.nullable || wanted.required === false) && typeof wanted.default !== "boolean") return choice;
-  return CONTROLS[wanted.datatype] ?? loose;
+  if (wanted.datatype === "boolean" && mayBeNeither(wanted)) return choice;
+  return isTime(wanted) ? moment : (CONTROLS[wanted.datatype] ?? loose);
+}
+
+/** Whether a boolean is true, false, or not given. @param {Wanted} wanted */
+function mayBeNeither(wanted) {
+  const isLeftOpen = wanted.nullable || wanted.required === false;
+  return takesNull(wanted) || (isLeftOpen && typeof wanted.default !== "boolean");
 }
 
 /** A choice among all values there are. @param {Wanted} wanted @param {any} value @returns {Control} */
@@ -132,10 +146,11 @@ function suggestion(wanted, value) {
   return { input: control.input, read, extra: list };
 }
 
-/** @param {Wanted} wanted @param {any} value @returns {Control} */
+/** A number; true and false count as 1 and 0. @param {Wanted} wanted @param {any} value @returns {Control} */
 function quantity(wanted, value) {
   const isWhole = wanted.datatype === "integer";
-  const input = h("input", { type: "number", step: isWhole ? "1" : "any", inputMode: isWhole ? "numeric" : "decimal", value: value ?? "" });
+  const shown = typeof value === "boolean" ? Number(value) : (value ?? "");
+  const input = h("input", { type: "number", step: isWhole ? "1" : "any", inputMode: isWhole ? "numeric" : "decimal", value: shown });
   const read = () => {
     if (input.validity.badInput) throw new Error("Not a number.");
     if (isWhole && input.validity.stepMismatch) throw new Error("Not a whole number.");
@@ -150,17 +165,6 @@ function truth(_wanted, value) {
   return { input, read: () => input.checked };
 }
 
-/** A date and time; the example's own time zone is kept. @param {Wanted} _wanted @param {any} value @returns {Control} */
-function moment(_wanted, value) {
-  const [, date = "", time = "00:00:00", zone = ""] = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?)?/.exec(String(value ?? "")) ?? [];
-  const input = h("input", { type: "datetime-local", step: "1", value: date && `${date}T${time}` });
-  const read = () => {
-    if (input.validity.badInput) throw new Error("Not a date and time.");
-    return input.value === "" ? null : input.value + (input.value.length === 16 ? ":00" : "") + zone;
-  };
-  return { input, read };
-}
-
 /** @param {Wanted} wanted @param {any} value @returns {Control} */
 function text(wanted, value) {
   const isLong = String(value ?? "").length > 60;
@@ -168,11 +172,13 @@ function text(wanted, value) {
   return { input, read: () => (input.value === "" && (wanted.nullable || wanted.required === false) ? null : input.value) };
 }
 
-/** Anything: JSON where it reads as JSON, else the text itself. @param {Wanted} wanted @param {any} value @returns {Control} */
+/** Anything: what it was, else JSON where it reads as JSON, else the text itself. @param {Wanted} wanted @param {any} value @returns {Control} */
 function loose(wanted, value) {
   if (value !== null && typeof value === "object") return json(wanted, value);
   const input = h("input", { type: "text", value: value ?? "", spellcheck: false, autocomplete: "off" });
+  const start = input.value;
   const read = () => {
+    if (input.value === start) return value ?? null;
     if (input.value === "") return null;
     try {
       return JSON.parse(input.value);
@@ -185,8 +191,8 @@ function loose(wanted, value) {
 
 /** A JSON editor. @param {Wanted} _wanted @param {any} value @returns {Control} */
 export function json(_wanted, value) {
-  const shown = value === undefined || value === null ? "" : JSON.stringify(value, null, 2);
-  const input = h("textarea", { className: "code", value: shown, rows: Math.min(Math.max(shown.split("\n").length, 3), 16), spellcheck: false });
+  const shown = value === undefined || value === null ? "" : literal(value);
+  const input = h("textarea", { className: "code", value: shown, rows: Math.min(Math.max(shown.split("\n").length, 2), 16), spellcheck: false });
   const read = () => {
     if (!input.value.trim()) return null;
     try {

@@ -1,7 +1,8 @@
 /** The form of one method: its data, in the way that fits, and its other arguments. */
 
 import { h } from "./dom.js";
-import { frame, json, makeField, readAll } from "./field.js";
+import { frame, json, makeField, readAll, takesNull } from "./field.js";
+import { literal } from "./literal.js";
 import { partFor } from "./part.js";
 
 /**
@@ -50,15 +51,21 @@ function bodyOf(method, part, options) {
   return { body: data ? { [method.data.name]: data.value, ...named, ...data.rest } : named, rows: data?.rows ?? null };
 }
 
-/** An argument that is as by default is left out of the body. @param {any} value @param {Wanted} parameter */
-const isGiven = (value, { required, default: usual }) => required || (value !== null && value !== usual);
+/**
+ * An argument that is as by default is left out of the body. An empty one is, too, but where the type has null:
+ * then the default was taken away on purpose.
+ * @param {any} value @param {Wanted} parameter
+ */
+function isGiven(value, parameter) {
+  if (parameter.required) return true;
+  if (value === null && !takesNull(parameter)) return false;
+  return literal(value) !== literal(parameter.default);
+}
 
 /** What an argument shows at first: the example's value, else its default. @param {Wanted} parameter @param {Method} method */
 function startOf(parameter, method) {
   const example = Object(method.example)[parameter.name];
-  if (example !== undefined) return example;
-  const isOnlyDescribed = parameter.datatype === "any" && typeof parameter.default === "string";
-  return isOnlyDescribed ? null : parameter.default;
+  return example === undefined ? parameter.default : example;
 }
 
 /** @param {Field[]} options @param {boolean} isAside */

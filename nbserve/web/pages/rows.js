@@ -1,6 +1,6 @@
 /** Pasted or dropped text → rows: JSON (records, lists, columns, one row, a whole body, JSON lines) or CSV/TSV. */
 
-/** @typedef {{name: string, datatype: string, categories?: any[] | null, nullable?: boolean}} Feature */
+/** @typedef {{name: string, datatype: string, dtype?: string | null, categories?: any[] | null, nullable?: boolean}} Feature */
 /** @typedef {{name: string, kind: string, width: number | null, features: Feature[]}} DataArgument */
 /**
  * @typedef {object} Pasted
@@ -116,7 +116,7 @@ function typedCell(cell, feature) {
   const text = cell.trim();
   const datatype = feature?.datatype ?? "any";
   if (text === "" || (datatype !== "string" && EMPTY.has(text))) return null;
-  if (datatype === "boolean") return { true: true, false: false, 1: true, 0: false }[text.toLowerCase()] ?? cell;
+  if (datatype === "boolean" || feature?.dtype?.startsWith("bool")) return { true: true, false: false, 1: true, 0: false }[text.toLowerCase()] ?? cell;
   if (datatype === "string") return categoryOf(cell, feature);
   return datatype !== "datetime" && isNumber(text) ? Number(text) : cell;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -222,6 +223,53 @@ SUMMARY_ANSWERS: Answers = {
     "predict": lambda body: f"{body['document']['title']}: {body['document']['text']} ({body.get('sentences', 2)})"
 }
 
+
+def booking() -> Profile:
+    """Arguments of every type that Python writes down, with long names, and defaults that are lists."""
+    required = {"required": True, "nullable": False}
+    parameters = (
+        Parameter("day", Datatype.DATETIME, annotation=dt.date, **required),
+        Parameter("begins_at", Datatype.DATETIME, annotation=dt.datetime, **required),
+        Parameter("doors_open", Datatype.ANY, annotation=dt.time, **required),
+        Parameter("until", Datatype.DATETIME, default=None, annotation=dt.date | None),
+        Parameter("closes", Datatype.ANY, default=None, annotation=dt.time | None),
+        Parameter("tags", Datatype.ANY, default=["a"], nullable=False, annotation=list[str]),
+        Parameter("weights", Datatype.ANY, default={"adult": (1, 2)}, nullable=False, annotation=dict),
+        Parameter("seats", Datatype.ANY, default="3", nullable=False, annotation=int | str),
+        Parameter("vegetarian", Datatype.BOOLEAN, default=None, annotation=bool | None),
+        Parameter("heated", Datatype.BOOLEAN, default=True, annotation=bool | None),
+        Parameter("loud", Datatype.BOOLEAN, default=False),
+        Parameter("limit", Datatype.INTEGER, default=5, annotation=int | None),
+        Parameter("maximum_number_of_guests_at_one_table", Datatype.NUMBER, default=0.5, annotation=float | None),
+        Parameter(
+            "remarks", Datatype.ANY, default=None, annotation=dict[str, dict[str, list[tuple[dt.date, dt.time]]]] | None
+        ),
+        Parameter("is_a_returning_guest_of_the_house", Datatype.BOOLEAN, default=False, nullable=False),
+    )
+    example = {"day": "2020-01-01", "begins_at": "2020-01-01T18:30:00.250+02:00", "doors_open": "12:00:00"}
+    return Profile("function", "__main__", signatures=(Signature("predict", None, parameters, example=example),))
+
+
+BOOKING_ANSWERS: Answers = {"predict": lambda body: body}
+
+
+def survey() -> Profile:
+    """A frame whose column of booleans is called a number, and whose names are long."""
+    columns = (
+        Feature("smokes", Datatype.NUMBER, "bool", example=False),
+        Feature("insured", Datatype.INTEGER, "bool", example=True),
+        Feature("moved", Datatype.BOOLEAN, "boolean", nullable=True, example=None),
+        Feature("mean_income_of_the_household_in_euros", Datatype.NUMBER, "float64", nullable=True, example=1.5),
+        Feature("day_of_the_first_interview_at_home", Datatype.DATETIME, "object", nullable=True, example="2020-01-01"),
+        Feature("visited", Datatype.DATETIME, "datetime64[ns]", example="2020-01-01 00:00:00"),
+    )
+    data = DataArgument("X", DataKind.TABLE, Container.PANDAS, columns, width=len(columns))
+    example = {"X": [{each.name: each.example for each in columns}]}
+    return Profile("Pipeline", "sklearn.pipeline", signatures=(Signature("predict", data, example=example),))
+
+
+SURVEY_ANSWERS: Answers = {"predict": lambda body: [1.0 for _ in body["X"]]}
+
 EVIL = '</script><img src=x onerror="window.stolen=1">\u2028\'"&'
 
 
@@ -255,6 +303,8 @@ ENDPOINTS: dict[str, tuple[dict[str, Any], Answers]] = {
     "sentiment": (view("sentiment", sentiment(), state="loading", loaded=False), SENTIMENT_ANSWERS),
     "houses": (view("houses", houses()), HOUSES_ANSWERS),
     "loan": (view("loan", loan()), LOAN_ANSWERS),
+    "booking": (view("booking", booking()), BOOKING_ANSWERS),
+    "survey": (view("survey", survey()), SURVEY_ANSWERS),
     "digits": (view("digits", digits()), DIGITS_ANSWERS),
     "summary": (view("summary", summary()), SUMMARY_ANSWERS),
     "broken": (

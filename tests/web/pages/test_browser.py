@@ -231,6 +231,142 @@ def test_a_plain_function_gets_its_arguments(show: Show, stand_in: StandIn) -> N
     assert sent(stand_in) == {"amount": 12000, "months": 2, "currency": "CHF", "extra": {"a": [1]}}
 
 
+SURVEY_ROW = {
+    "smokes": 0,
+    "insured": 1,
+    "moved": None,
+    "mean_income_of_the_household_in_euros": 1.5,
+    "day_of_the_first_interview_at_home": "2020-01-01",
+    "visited": "2020-01-01 00:00:00",
+}
+
+
+def test_booleans_in_a_column_of_numbers_are_one_and_zero(show: Show, stand_in: StandIn) -> None:
+    page = show("/survey/")
+    expect(page.get_by_label("smokes")).to_have_value("0")
+    expect(page.get_by_label("insured")).to_have_value("1")
+    expect(page.locator("#code pre")).to_contain_text('"smokes": 0')
+    predict(page)
+    expect(page.locator(".verdict")).to_be_visible()
+    assert sent(stand_in) == {"X": [SURVEY_ROW]}
+
+
+def test_booleans_in_a_pasted_table_are_booleans_whatever_their_column_is_called(show: Show, stand_in: StandIn) -> None:
+    page = show("/survey/")
+    page.get_by_role("radio", name="Many rows").check()
+    page.get_by_label("Rows as JSON or CSV").fill("smokes,insured,moved\nTrue,0,\nfalse,1,true")
+    predict(page)
+    expect(page.locator("#result tbody tr")).to_have_count(2)
+    rows = [(True, False, None), (False, True, True)]
+    assert sent(stand_in)["X"] == [dict(zip(("smokes", "insured", "moved"), row, strict=True)) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("choice", "value"), [("true", True), ("false", False), ("\N{EM DASH}", None)], ids=["true", "false", "neither"]
+)
+def test_a_boolean_that_may_be_null_is_a_choice(show: Show, stand_in: StandIn, choice: str, value: bool | None) -> None:
+    page = show("/survey/")
+    expect(page.get_by_label("moved").locator("option:checked")).to_have_text("\N{EM DASH}")
+    page.get_by_label("moved").select_option(choice)
+    predict(page)
+    expect(page.locator(".verdict")).to_be_visible()
+    assert sent(stand_in)["X"][0]["moved"] is value
+
+
+BOOKING = {"day": "2020-01-01", "begins_at": "2020-01-01T18:30:00.250+02:00", "doors_open": "12:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("label", "kind", "typed", "value"),
+    [
+        ("day", "date", "2021-02-03", "2021-02-03"),
+        ("begins_at", "datetime-local", "2021-02-03T04:05:06", "2021-02-03T04:05:06+02:00"),
+        ("begins_at", "datetime-local", "2021-02-03T04:05", "2021-02-03T04:05:00+02:00"),
+        ("doors_open", "time", "23:59", "23:59:00"),
+        ("until", "date", "2021-02-03", "2021-02-03"),
+        ("closes", "time", "23:59:01", "23:59:01"),
+    ],
+    ids=["date", "date and time", "without seconds", "time", "date or null", "time or null"],
+)
+def test_a_moment_is_asked_for_and_sent_in_the_form_of_its_type(
+    show: Show, stand_in: StandIn, label: str, kind: str, typed: str, value: str
+) -> None:
+    page = show("/booking/")
+    field = page.get_by_label(label).first
+    expect(field).to_have_attribute("type", kind)
+    field.fill(typed)
+    predict(page)
+    expect(page.locator("#result pre")).to_be_visible()
+    assert sent(stand_in) == BOOKING | {label: value}
+
+
+def test_a_moment_in_a_column_is_sent_in_the_form_of_its_example(show: Show, stand_in: StandIn) -> None:
+    page = show("/survey/")
+    page.get_by_label("day_of_the_first").fill("2021-02-03")
+    page.get_by_label("visited").fill("2021-02-03T04:05:06")
+    predict(page)
+    expect(page.locator(".verdict")).to_be_visible()
+    changed = {"day_of_the_first_interview_at_home": "2021-02-03", "visited": "2021-02-03 04:05:06"}
+    assert sent(stand_in) == {"X": [SURVEY_ROW | changed]}
+
+
+def test_defaults_are_shown_and_left_out_of_the_body_until_they_are_changed(show: Show, stand_in: StandIn) -> None:
+    page = show("/booking/")
+    expect(page.get_by_label("tags")).to_have_value('["a"]')
+    expect(page.get_by_label("weights")).to_have_value('{"adult": [1, 2]}')
+    expect(page.get_by_label("seats")).to_have_value("3")
+    predict(page)
+    expect(page.locator("#result pre")).to_be_visible()
+    assert sent(stand_in) == BOOKING
+    page.get_by_label("tags").fill('["a", "b"]')
+    page.get_by_label("weights").fill('{ "adult": [1,2] }')
+    page.get_by_label("seats").fill("4")
+    predict(page)
+    expect(page.locator("#result pre")).to_contain_text('"b"')
+    assert sent(stand_in) == BOOKING | {"tags": ["a", "b"], "seats": 4}
+
+
+def test_a_default_taken_away_is_null_where_the_type_has_null(show: Show, stand_in: StandIn) -> None:
+    page = show("/booking/")
+    expect(page.get_by_label("heated").locator("option:checked")).to_have_text("true")
+    page.get_by_label("heated").select_option("\N{EM DASH}")
+    page.get_by_label("limit").fill("")
+    predict(page)
+    expect(page.locator("#result pre")).to_be_visible()
+    assert sent(stand_in) == BOOKING | {"heated": None, "limit": None}
+
+
+@pytest.mark.parametrize("width", [390, 1180])
+@pytest.mark.parametrize("name", ["booking", "survey"])
+def test_long_names_and_types_stay_inside_their_fields(page: Page, show: Show, name: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    show(f"/{name}/")
+    page.locator("#send").wait_for()
+    outside = """() => [...document.querySelectorAll(".field label *, .field input, .field select, .field textarea")]
+        .filter((each) => each.offsetWidth && each.getBoundingClientRect().right
+            > each.closest(".field").getBoundingClientRect().right + 0.5)
+        .map((each) => each.outerHTML)"""
+    assert page.evaluate(outside) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [("booking", "maximum_number_of_guests_at_one_table"), ("survey", "mean_income_of_the_household_in_euros")],
+    ids=["argument", "feature"],
+)
+def test_a_long_name_is_broken_between_its_words_and_stays_one_name(
+    page: Page, show: Show, name: str, label: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 900})
+    show(f"/{name}/")
+    heights = """label => [...label.querySelector(".label-name").childNodes].filter((each) => each.nodeType === 3)
+        .map((word) => { const range = document.createRange(); range.selectNode(word); return range; })
+        .map((range) => range.getClientRects().length)"""
+    words = page.locator(".field label", has_text=label).evaluate(heights)
+    assert words == [1] * len(label.split("_"))
+    expect(page.get_by_label(label)).to_be_visible()
+
+
 def test_long_answers_are_shortened(show: Show) -> None:
     page = show("/loan/")
     predict(page)
