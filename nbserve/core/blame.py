@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback as tracebacks
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from types import CodeType, TracebackType
 
 __all__ = ["forget_locals", "is_callers_fault", "reason_of", "refused_keyword"]
@@ -27,6 +27,11 @@ _CHECKS: tuple[tuple[str, frozenset[str] | None], ...] = (
     ("sklearn/compose/_column_transformer.py", frozenset({"transform", "_check_X"})),
 )
 
+# A method that checks its arguments itself: what it refuses is the caller's only if nothing of the library called it.
+_ENTRANCES: tuple[tuple[str, frozenset[str]], ...] = (
+    ("sklearn/neighbors/_base.py", frozenset({"kneighbors", "radius_neighbors"})),
+)
+
 _PATH = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\'\":,;()]+){2,}[/\\]?")
 
 _QUOTED_PATH = re.compile(r"(?<=['\"])(?:[A-Za-z]:)?(?:[/\\][^/\\'\"]+){2,}[/\\]?(?=['\"])")
@@ -40,7 +45,8 @@ def is_callers_fault(error: BaseException) -> bool:
     """
     if not isinstance(error, (ValueError, TypeError, KeyError)):
         return False
-    return any(_is_check(code) for code in _innermost(error.__traceback__, 4))
+    codes = list(_innermost(error.__traceback__, 4))
+    return any(_is_listed(code, _CHECKS) for code in codes) or (len(codes) == 1 and _is_listed(codes[0], _ENTRANCES))
 
 
 def refused_keyword(error: BaseException, sent: Collection[str]) -> str | None:
@@ -81,9 +87,9 @@ def _last_part(path: re.Match[str]) -> str:
     return "…/" + re.split(r"[/\\]", path.group().rstrip("/\\"))[-1]
 
 
-def _is_check(code: CodeType) -> bool:
+def _is_listed(code: CodeType, table: Iterable[tuple[str, frozenset[str] | None]]) -> bool:
     file = code.co_filename.replace("\\", "/")
-    return any(file.endswith(name) and (known is None or code.co_name in known) for name, known in _CHECKS)
+    return any(file.endswith(name) and (known is None or code.co_name in known) for name, known in table)
 
 
 def _innermost(traceback: TracebackType | None, count: int) -> Iterator[CodeType]:

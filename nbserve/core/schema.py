@@ -63,6 +63,11 @@ class Container(StrEnum):
     """What the model is given."""
 
     PANDAS = "pandas"
+    SERIES = "series"
+    """A pandas Series."""
+    POLARS = "polars"
+    EITHER = "pandas or numpy"
+    """A frame when the rows are named, else an array."""
     NUMPY = "numpy"
     PYTHON = "python"
 
@@ -136,7 +141,8 @@ class Parameter:
     """Any other argument of a method.
 
     `default` has a meaning only when not `required`. With `is_variadic` it is the ``*args`` of the method and takes
-    a list. `positional` says that it can be passed by position only.
+    a list. `positional` says that it can be passed by position only. `container` is what its value is put into when the
+    annotation asks for an array or a frame.
     """
 
     name: str
@@ -149,13 +155,14 @@ class Parameter:
     is_variadic: bool = False
     annotation: Any = None
     positional: bool = False
+    container: Container = Container.PYTHON
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "name": self.name,
             "datatype": str(self.datatype),
             "required": self.required,
-            "default": self.default if _is_plain(self.default) else repr(self.default),
+            "default": _listed(self.default) if _is_plain(self.default) else repr(self.default),
             "nullable": self.nullable,
             "choices": None if self.choices is None else list(self.choices),
             "keyword_only": self.keyword_only,
@@ -171,7 +178,8 @@ class Signature:
     columns of one answered row when they are known (the classes of `predict_proba`). `row_wise` is True only when
     the answer for a row is known not to depend on the other rows. `example` is a request body that works, a JSON
     object. `accepts_any_keyword` is a method with ``**kwargs``. `attribute` is what is called to answer when it is not
-    named like the method: ``__call__`` when the object itself is called.
+    named like the method: ``__call__`` when the object itself is called. `by_position` asks for arguments to be passed
+    so as far as possible: what wraps a method may give them other names.
     """
 
     method: str
@@ -184,6 +192,7 @@ class Signature:
     example: dict[str, Any] = field(default_factory=dict)
     doc: str = ""
     attribute: str = ""
+    by_position: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -297,4 +306,15 @@ def _parameter_text(parameter: Parameter) -> str:
 
 
 def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(type(key) is str and _is_plain(each) for key, each in value.items())
     return value is None or type(value) in (bool, int, float, str)
+
+
+def _listed(value: Any) -> Any:
+    """The plain value, its tuples as lists."""
+    if isinstance(value, (list, tuple)):
+        return [_listed(each) for each in value]
+    return {key: _listed(each) for key, each in value.items()} if isinstance(value, dict) else value

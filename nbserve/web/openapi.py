@@ -88,8 +88,9 @@ def _predict(served: Served, method: Method) -> dict[str, Any]:
     )
     operation["operationId"] = f"{served.name}_{signature.method}"
     operation["description"] = signature.doc or str(signature)
+    needs_body = signature.data is not None or any(parameter.required for parameter in signature.parameters)
     content = {"schema": request_schema(signature), "example": signature.example}
-    operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    operation["requestBody"] = {"required": needs_body, "content": {"application/json": content}}
     return operation
 
 

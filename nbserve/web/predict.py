@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
-from ..core.codecs import Call, encode, parse_json
+from ..core.codecs import Call, encode
 from ..core.served import Method, Served
 from ..errors import BodyIncomplete, BodyTooLarge, DeadlineExceeded, MediaTypeError, NbserveError
 from .answers import STATUS, error_bytes, error_headers
@@ -103,7 +103,7 @@ async def _in_time(served: Served, method: Method, sent: bytes) -> Any:
 
 
 def _read(method: Method, sent: bytes) -> Call:
-    return method.decode(parse_json(sent))
+    return method.decode.from_bytes(sent)
 
 
 def _check_type(scope: Scope) -> None:

@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from nbserve.core.blame import LONGEST_REASON, is_callers_fault, reason_of
 
 X, Y = load_iris(return_X_y=True)
 LINEAR = LogisticRegression(max_iter=500).fit(X, Y)
+NEAREST = KNeighborsClassifier().fit(X, Y)
 ENCODER = OneHotEncoder().fit(pd.DataFrame({"port": ["S", "C"]}))
 
 
@@ -32,8 +34,11 @@ def raised(work: Callable[[], Any]) -> BaseException:
         lambda: LINEAR.predict([[1.0, 2.0, np.nan, 3.0]]),
         lambda: LINEAR.predict([["a", "b", "c", "d"]]),
         lambda: ENCODER.transform(pd.DataFrame({"port": ["Q"]})),
+        lambda: NEAREST.kneighbors(X[:1], n_neighbors=0),
+        lambda: NEAREST.kneighbors(X[:1], n_neighbors=1000),
+        lambda: NEAREST.kneighbors(X[:1], n_neighbors=[1.5]),
     ],
-    ids=["too few features", "not a number", "words", "an unknown category"],
+    ids=["too few features", "not a number", "words", "an unknown category", "none", "too many", "a list of them"],
 )
 def test_what_a_library_refuses_at_its_door_is_the_callers(work: Callable[[], Any]) -> None:
     assert is_callers_fault(raised(work))
@@ -51,8 +56,16 @@ def own_bug(_: object) -> object:
         lambda: FunctionTransformer(lambda rows: np.asarray(rows).reshape(7, 7)).transform(X),
         lambda: 1 / 0,
         lambda: LINEAR.nothing,
+        lambda: KNeighborsClassifier(9).fit(X[:3], [0, 1, 0]).predict(X[:1]),
     ],
-    ids=["its own words", "inside a library's call", "numpy called by the user", "arithmetic", "no such attribute"],
+    ids=[
+        "its own words",
+        "inside a library's call",
+        "numpy called by the user",
+        "arithmetic",
+        "no such attribute",
+        "its setting",
+    ],
 )
 def test_what_the_users_code_raises_is_the_models_whatever_it_says(work: Callable[[], Any]) -> None:
     assert not is_callers_fault(raised(work))

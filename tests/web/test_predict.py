@@ -463,6 +463,12 @@ class _Waiting:
         pass
 
 
+def test_a_function_without_arguments_needs_no_body(serve: Serve, caller: Caller) -> None:
+    serve(lambda: 42, name="answer")
+    assert caller.post("/answer/predict").json() == {"predict_result": 42}
+    assert caller.predict("/answer/predict", json={}) == 42
+
+
 def test_an_async_model_that_blocks_holds_no_other_endpoint_up(serve: Serve) -> None:
     begun, gate = threading.Event(), threading.Event()
 

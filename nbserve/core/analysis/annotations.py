@@ -17,9 +17,11 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from uuid import UUID
 
 from ..schema import Container, DataKind, Datatype
 from .plain import plain, root_package
@@ -49,6 +51,11 @@ LISTS = (
     collections.abc.Iterable,
     collections.abc.Collection,
 )
+FRAMES = {
+    ("pandas", "DataFrame"): Container.PANDAS,
+    ("pandas", "Series"): Container.SERIES,
+    ("polars", "DataFrame"): Container.POLARS,
+}
 MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 
 
@@ -110,8 +117,9 @@ def data_meaning(annotation: Any) -> tuple[DataKind, Container] | None:
         return (DataKind.VALUE, Container.PYTHON) if isinstance(kind, typing.TypeVar) is False else None
     if root_package(kind) == "numpy" and kind.__name__ == "ndarray":
         return DataKind.MATRIX, Container.NUMPY
-    if root_package(kind) == "pandas":
-        return DataKind.VALUE, Container.PANDAS
+    container = FRAMES.get((root_package(kind), kind.__name__))
+    if container is not None:
+        return DataKind.VALUE, container
     return _listed_meaning(member), Container.PYTHON
 
 
@@ -329,7 +337,11 @@ MAKERS: tuple[tuple[Callable[[Any], bool], Maker], ...] = (
     (_is(datetime), lambda member, limits, depth: "2024-01-01T00:00:00"),
     (_is(date), lambda member, limits, depth: "2024-01-01"),
     (_is(time), lambda member, limits, depth: "12:00:00"),
-    (_is(bytes), lambda member, limits, depth: "Ynl0ZXM="),
+    (_is(timedelta), lambda member, limits, depth: "PT1H"),
+    (_is(bytes, bytearray), lambda member, limits, depth: "Ynl0ZXM="),
+    (_is(complex), lambda member, limits, depth: "1+2j"),
+    (_is(UUID), lambda member, limits, depth: "123e4567-e89b-12d3-a456-426614174000"),
+    (_is(PurePath), lambda member, limits, depth: "folder/file.txt"),
     (_has_datatype(Datatype.BOOLEAN), lambda member, limits, depth: True),
     (_has_datatype(Datatype.INTEGER, Datatype.NUMBER), _number),
     (_has_datatype(Datatype.STRING), _text),

@@ -10,100 +10,36 @@ from __future__ import annotations
 
 import dis
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any
 
-__all__ = ["Element", "Operand", "Usage", "usage_of"]
+from .symbols import (
+    CALLED,
+    EACH,
+    Attribute,
+    Built,
+    Column,
+    Constant,
+    Element,
+    Iterator,
+    Name,
+    Nested,
+    Operand,
+    Rows,
+    Symbol,
+    Usage,
+)
 
-Symbol = Any
-"""`Rows`, `Element`, `Name`, `Attribute`, `Constant`, `Built`, `Nested` or None for anything else."""
+__all__ = ["usage_of"]
 
+SAME_ROWS = frozenset(["copy", "fillna", "head", "tail", "dropna", "sort_values", "query", "astype"])
+"""Methods of the data that give data of the same columns."""
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The data itself."""
+NAMING = frozenset(["groupby", "sort_values", "set_index", "drop", "pop", "filter", "explode", "nlargest", "nsmallest"])
+"""Methods of the data whose first argument names columns."""
 
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """One item of the data, when it is iterated."""
-
-
-@dataclass(frozen=True, slots=True)
-class Iterator:
-    """An iterator over the data, in the order of `enumerate` when `counted`."""
-
-    counted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A global, a builtin, or a variable from around the function."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """An attribute of a symbol."""
-
-    of: Symbol
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A value written in the code."""
-
-    value: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """A tuple, list or slice built of symbols."""
-
-    kind: str
-    items: tuple[Symbol, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Nested:
-    """A function made inside the function: a comprehension or a lambda."""
-
-    code: CodeType
-
-
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """What stands at the other side of an operator: ``rows @ weights``."""
-
-    operator: str
-    other: Symbol
-
-
-@dataclass(slots=True)
-class Usage:
-    """What was seen being done with the data, and with its items.
-
-    `columns` and `keys` are the texts used as subscripts (of the data, of an item); `indices` the numbers used as
-    subscripts of an item, or the count of names it is unpacked to. `calls` are the callables that get the whole data,
-    `item_calls` those that get an item.
-    """
-
-    attributes: set[str] = field(default_factory=set)
-    operands: list[Operand] = field(default_factory=list)
-    columns: list[str] = field(default_factory=list)
-    array_subscript: bool = False
-    column_list: bool = False
-    calls: list[Symbol] = field(default_factory=list)
-    item_attributes: set[str] = field(default_factory=set)
-    item_operands: list[Operand] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    indices: list[int] = field(default_factory=list)
-    item_calls: list[Symbol] = field(default_factory=list)
-    names: set[str] = field(default_factory=set)
-    iterated: bool = False
+NAMING_KEYWORDS = frozenset(["on", "by", "subset", "columns"])
+TAKING_FRAMES = frozenset(["merge", "join", "get_dummies"])
+"""Functions that get the data, and such a keyword."""
 
 
 def usage_of(code: CodeType, argument: str) -> Usage:
@@ -121,6 +57,7 @@ class _Reader:
         self._locals = dict(known)
         self._usage = usage
         self._stack: list[Symbol] = []
+        self._keywords: tuple[str, ...] = ()
 
     def read(self) -> None:
         self._usage.names.update(self._code.co_names)
@@ -195,17 +132,21 @@ class _Reader:
         left, right = self._pop(2)
         self._note_operand(left, Operand(instruction.argrepr, right))
         self._note_operand(right, Operand(instruction.argrepr, left))
-        self._push(None)
+        is_mask = left == MASK or (isinstance(left, Column) and instruction.opname == "COMPARE_OP")
+        self._push(MASK if is_mask else None)
         return None
 
     def subscript(self, instruction: dis.Instruction) -> None:
         of, key = self._pop(2)
         self._note_subscript(of, key)
-        self._push(Element() if isinstance(of, Rows) and _is_integer(key) else None)
+        self._push(_part(of, key))
 
     def store_subscript(self, instruction: dis.Instruction) -> None:
         _, of, key = self._pop(3)
-        self._usage.column_list |= isinstance(of, Rows) and _is_text(key)
+        if isinstance(of, Rows) and _is_text(key):
+            self._usage.column_list = True
+            self._usage.written.add(key.value)
+        self._usage.array_subscript |= isinstance(of, Rows) and _is_tuple(key)
 
     def build(self, instruction: dis.Instruction) -> None:
         self._push(Built(instruction.opname.removeprefix("BUILD_"), tuple(self._pop(instruction.arg or 0))))
@@ -227,6 +168,8 @@ class _Reader:
         found: Symbol = None
         if isinstance(of, Iterator):
             found = Built("TUPLE", (None, Element())) if of.counted else Element()
+        elif isinstance(of, (Name, Attribute)):
+            found = Attribute(of, EACH)
         self._push(found)
 
     def unpack(self, instruction: dis.Instruction) -> None:
@@ -250,8 +193,13 @@ class _Reader:
     def call(self, instruction: dis.Instruction) -> None:
         self._call(instruction.arg or 0)
 
+    def name_keywords(self, instruction: dis.Instruction) -> None:
+        # not `argval`: the `dis` of Python 3.11 does not know that it is a constant
+        self._keywords = self._code.co_consts[instruction.arg or 0]
+
     def call_with_names(self, instruction: dis.Instruction) -> None:
-        self._pop()
+        [names] = self._pop()
+        self._keywords = names.value if isinstance(names, Constant) and isinstance(names.value, tuple) else ()
         self._call(instruction.arg or 0)
 
     def copy(self, instruction: dis.Instruction) -> None:
@@ -277,6 +225,7 @@ class _Reader:
                 self._usage.calls.append(called)
             elif isinstance(argument, Element):
                 self._usage.item_calls.append(called)
+        self._note_named(called, arguments)
         if isinstance(called, Nested):
             self._read_nested(called, [*below, *arguments])
         self._push(self._result(called, arguments))
@@ -286,7 +235,9 @@ class _Reader:
         if called == Name("enumerate") and holds_rows:
             self._usage.iterated = True
             return Iterator(counted=True)
-        return Attribute(called, "()") if called is not None and not holds_rows else None
+        if isinstance(called, Attribute) and isinstance(called.of, Rows) and called.name in SAME_ROWS:
+            return Rows()
+        return Attribute(called, CALLED) if called is not None and not holds_rows else None
 
     def _read_nested(self, nested: Nested, given: list[Symbol]) -> None:
         iterator = next((each for each in given if isinstance(each, (Iterator, Rows))), None)
@@ -300,6 +251,31 @@ class _Reader:
             self._usage.attributes.add(name)
         elif isinstance(of, Element):
             self._usage.item_attributes.add(name)
+        elif of == GROUPS:
+            self._usage.grouped.add(name)
+        elif name in ("str", "dt"):
+            self._note_accessor(of, name)
+
+    def _note_named(self, called: Symbol, arguments: list[Symbol]) -> None:
+        """Note the columns that a call names: ``rows.groupby("k")``, ``pl.col("k")``."""
+        keywords, self._keywords = self._keywords, ()
+        if not isinstance(called, Attribute) or not arguments:
+            return
+        if called.name == "col":
+            self._usage.expressions += _texts(arguments[0])
+        is_method = isinstance(called.of, Rows)
+        if is_method and called.name in NAMING:
+            self._note_columns(_texts(arguments[0]))
+        if is_method or (called.name in TAKING_FRAMES and any(isinstance(each, Rows) for each in arguments)):
+            for keyword, value in zip(keywords, arguments[len(arguments) - len(keywords) :], strict=False):
+                self._note_columns(_texts(value) if keyword in NAMING_KEYWORDS else [])
+
+    def _note_accessor(self, of: Symbol, accessor: str) -> None:
+        if isinstance(of, Column) or (isinstance(of, Attribute) and isinstance(of.of, Rows)):
+            self._usage.accessors[of.name] = accessor
+
+    def _note_columns(self, texts: list[str]) -> None:
+        self._usage.columns += [text for text in texts if text not in self._usage.written]
 
     def _note_operand(self, symbol: Symbol, operand: Operand) -> None:
         if operand.other == Constant(None):
@@ -316,9 +292,28 @@ class _Reader:
             if isinstance(key, Constant) and type(key.value) is int:
                 self._usage.indices.append(key.value)
         elif isinstance(of, Rows):
-            self._usage.columns += texts
+            self._note_columns(texts)
+            if isinstance(key, (Attribute, Name)):
+                self._usage.keys_of_rows.append(key)
             self._usage.column_list |= isinstance(key, Built) and key.kind == "LIST" and bool(texts)
             self._usage.array_subscript |= _is_tuple(key)
+        elif of == GROUPS:
+            self._note_columns(texts)
+
+
+GROUPS = Attribute(Attribute(Rows(), "groupby"), CALLED)
+
+
+MASK = Built("MASK", ())
+"""What comparing a column gives: ``rows[rows["age"] > 3]`` are rows too."""
+
+
+def _part(of: Symbol, key: Symbol) -> Symbol:
+    if isinstance(of, Rows):
+        if key == MASK:
+            return Rows()
+        return Element() if _is_integer(key) else Column(key.value) if _is_text(key) else None
+    return None
 
 
 def _texts(key: Symbol) -> list[str]:
@@ -376,5 +371,6 @@ HANDLERS: dict[str, Handler] = {
     "CALL_KW": _Reader.call_with_names,
     "COPY": _Reader.copy,
     "SWAP": _Reader.swap,
-    **dict.fromkeys(["PRECALL", "KW_NAMES", "COPY_FREE_VARS"], _Reader.ignore),
+    "KW_NAMES": _Reader.name_keywords,
+    **dict.fromkeys(["PRECALL", "COPY_FREE_VARS"], _Reader.ignore),
 }

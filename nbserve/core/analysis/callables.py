@@ -6,18 +6,30 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MethodType
 from typing import Any
 
 from ..schema import Container, DataArgument, DataKind, Datatype, Finding, Parameter, Signature
 from .annotations import Meaning, data_meaning, hints_of, is_scalar, meaning_of
-from .intent import DATA_NAMES, PLAIN, Intent, array_kind, code_owner, intent_of
+from .intent import (
+    DATA_NAMES,
+    PLAIN,
+    Intent,
+    array_kind,
+    builtin_intent,
+    code_owner,
+    frame_intent,
+    intent_of,
+    polars_row,
+)
 from .plain import plain, root_package
 
 __all__ = ["Reading", "is_async", "read_callable"]
 
 EMPTY = inspect.Parameter.empty
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+PLAIN_DATA = (DataKind.VALUE, Container.PYTHON)
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -52,6 +64,7 @@ def read_callable(
         # a library's own **params are for its insides; the user's are for whoever calls
         accepts_any_keyword=reads_code and any(each.kind is inspect.Parameter.VAR_KEYWORD for each in parameters),
         doc=_first_line(call),
+        by_position=reads_code and _is_wrapped(call),
     )
     return Reading(signature, intent, findings)
 
@@ -62,6 +75,13 @@ def is_async(call: Any) -> bool:
         call = call.func
     candidates = (call, type(call).__call__)
     return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in candidates)
+
+
+def _is_wrapped(call: Any) -> bool:
+    """Whether the parameters that it tells are those of a function inside: its own may have other names."""
+    while isinstance(call, (functools.partial, MethodType)):
+        call = call.func if isinstance(call, functools.partial) else call.__func__
+    return inspect.getattr_static(call, "__wrapped__", None) is not None
 
 
 def _parameters(call: Callable[..., Any]) -> list[inspect.Parameter] | None:
@@ -89,9 +109,10 @@ def _unreadable(call: Any, method: str, attribute: str) -> Reading:
     """A builtin that does not tell its parameters: one argument of data."""
     is_array = root_package(type(call)) == "numpy"
     container = Container.NUMPY if is_array else Container.PYTHON
-    data = DataArgument("X", DataKind.MATRIX if is_array else DataKind.VALUE, container)
+    data = DataArgument("X", DataKind.MATRIX if is_array else DataKind.VALUE, container, positional=True)
     finding = Finding("data argument", "X", f"{method} does not tell its parameters")
-    return Reading(Signature(method, data, attribute=attribute, doc=_first_line(call)), PLAIN, (finding,))
+    intent = PLAIN if is_array else builtin_intent(call, "X")
+    return Reading(Signature(method, data, attribute=attribute, doc=_first_line(call)), intent, (finding,))
 
 
 # --- which one is the data
@@ -121,11 +142,24 @@ def _intent(call: Any, data: inspect.Parameter | None, method: str) -> tuple[Int
         kind, container = annotated
         if container is Container.NUMPY:
             kind = array_kind(data.name)
-        intent = Intent(kind, container, f"{data.name} is annotated so")
+        intent = _annotated_intent(call, data.name, kind, container)
     else:
         intent = intent_of(call, data.name)
     shown = str(intent.container) if intent.delegate is None else f"{type(intent.delegate).__name__} takes it"
     return intent, (Finding(f"{method}: {data.name} is given as", shown, intent.because),)
+
+
+def _annotated_intent(call: Any, name: str, kind: DataKind, container: Container) -> Intent:
+    """What an annotation asks for; the columns and the widths are as the code uses them."""
+    because = f"{name} is annotated so"
+    if container is Container.PANDAS:
+        return frame_intent(call, name)
+    if container is Container.POLARS:
+        return Intent(kind, container, because, row=polars_row(call, name))
+    read = intent_of(call, name)
+    if container is read.container and container is not Container.PYTHON:
+        return replace(read, kind=kind, because=because, delegate=None)
+    return Intent(kind, container, because)
 
 
 def _data_argument(data: inspect.Parameter, intent: Intent, position: int) -> DataArgument:
@@ -181,6 +215,7 @@ def _parameter(each: inspect.Parameter) -> Parameter:
         is_variadic=is_variadic,
         positional=each.kind is inspect.Parameter.POSITIONAL_ONLY,
         annotation=None if each.annotation is EMPTY else each.annotation,
+        container=Container.PYTHON if is_variadic else (data_meaning(each.annotation) or PLAIN_DATA)[1],
     )
 
 

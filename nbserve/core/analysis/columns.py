@@ -15,7 +15,8 @@ from typing import Any
 
 from ..schema import Datatype, Feature
 from .conventions import attribute_of, from_sklearn, is_users_own
-from .plain import is_null, plain, words
+from .intent import CELLS, column_examples
+from .plain import is_null, plain, root_package, words
 
 __all__ = ["Column", "follow_columns", "inner_of", "is_text_vectorizer", "kinds_of", "members_of", "steps_of"]
 
@@ -224,7 +225,11 @@ def _follow_vectorizer(vectorizer: Any, flow: Flow) -> Flow:
 
 def _follow_function(transformer: Any, flow: Flow) -> Flow:
     """scikit-learn's FunctionTransformer: whatever the user's function does, it may do with nulls too."""
-    return flow if transformer.func is None else _follow_unknown(transformer, flow)
+    if transformer.func is None:
+        return flow
+    if transformer.validate or root_package(type(transformer.func)) == "numpy":
+        return _follow_unknown(transformer, _note_numbers(transformer, flow))
+    return _follow_code(transformer, transformer.func, flow)
 
 
 def _follow_selector(selector: Any, flow: Flow) -> Flow:
@@ -246,6 +251,8 @@ def _follow_boosting(model: Any, flow: Flow) -> Flow:
 def _follow_plain(estimator: Any, flow: Flow) -> Flow:
     if not from_sklearn(estimator):
         return _follow_foreign(estimator, flow)
+    if _has_tag(estimator, "no_validation"):
+        return _follow_unknown(estimator, flow)
     kinds = kinds_of(estimator)
     flow = _note_numbers(estimator, flow)
     if kinds & IMPUTERS and is_null(attribute_of(estimator, "missing_values")):
@@ -256,9 +263,20 @@ def _follow_plain(estimator: Any, flow: Flow) -> Flow:
 
 def _follow_foreign(estimator: Any, flow: Flow) -> Flow:
     """An estimator of the user's or of another library: what it takes is its own business."""
+    if is_users_own(type(estimator)):
+        return _follow_code(estimator, attribute_of(estimator, "transform"), flow)
+    return _follow_unknown(estimator, _pass_nulls(estimator, flow))
+
+
+def _follow_code(estimator: Any, code: Any, flow: Flow) -> Flow:
+    """The user's code tells which of its columns are texts or moments."""
+    examples = {} if code is None else column_examples(code)
     for track in flow.tracks:
-        track.column.is_used = True
-    return _follow_unknown(estimator, flow if is_users_own(type(estimator)) else _pass_nulls(estimator, flow))
+        if track.is_raw and track.column.name in examples and track.column.example is None:
+            track.column.example = examples[track.column.name]
+            is_moment = track.column.example == CELLS["dt"]
+            track.column.datatype = Datatype.DATETIME if is_moment else Datatype.STRING
+    return _follow_unknown(estimator, flow)
 
 
 def _follow_unknown(estimator: Any, flow: Flow) -> Flow:
@@ -321,7 +339,7 @@ def _note_numbers(estimator: Any, flow: Flow) -> Flow:
         if likely and track.is_raw and column.example is None and not is_null(likely[position]):
             column.example = _rounded(likely[position])
             column.datatype = Datatype.STRING if isinstance(column.example, str) else Datatype.NUMBER
-        elif column.datatype is Datatype.ANY and not _takes_texts(estimator):
+        elif track.is_raw and column.datatype is Datatype.ANY and not _takes_texts(estimator):
             column.datatype = Datatype.NUMBER
     return flow
 
@@ -360,10 +378,15 @@ def _pass_nulls(estimator: Any, flow: Flow) -> Flow:
 
 
 def _allows_null(estimator: Any) -> bool:
+    return _has_tag(estimator, "allow_nan")
+
+
+def _has_tag(estimator: Any, name: str) -> bool:
     get_tags = getattr(sys.modules.get("sklearn.utils"), "get_tags", None)
     try:
-        if get_tags is not None:
-            return bool(get_tags(estimator).input_tags.allow_nan)
-        return bool(attribute_of(estimator, "_get_tags")()["allow_nan"])
+        if get_tags is None:
+            return bool(attribute_of(estimator, "_get_tags")()[name])
+        tags = get_tags(estimator)
+        return bool(getattr(tags if hasattr(tags, name) else tags.input_tags, name))
     except Exception:  # noqa: BLE001  # tags are code of the estimator's author
         return False

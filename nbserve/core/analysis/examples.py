@@ -8,14 +8,15 @@ from typing import Any, get_origin
 
 from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Parameter
 from .annotations import made_up
-from .intent import Intent, looks_like
-from .namespace import Sample, accepts, frame_sample, matrix_sample, named_frame_sample, text_sample
+from .intent import CELLS, PLAIN, Intent, frame_intent, intent_of, looks_like, polars_row
+from .namespace import Sample, accepts, frame_sample, matrix_sample, named_frame_sample, polars_sample, text_sample
 from .sklearn import Input
 
-__all__ = ["Rows", "parameters_example", "rows_for_code", "rows_for_input", "with_sample"]
+__all__ = ["Rows", "features_for_code", "parameters_example", "rows_for_code", "rows_for_input", "with_sample"]
 
 TEXTS = ["some text", "another text"]
 ROW = [1.0, 2.0]
+FRAMES = (Container.PANDAS, Container.POLARS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +48,39 @@ def rows_for_code(data: DataArgument, intent: Intent, namespace: Mapping[str, An
         return Rows(_twice(made_up(data.annotation), data.annotation))
     if intent.row is not None:
         return Rows([intent.row] * 2)
-    return Rows([{"x0": 1.0}] * 2 if data.container is Container.PANDAS else [ROW] * 2)
+    if data.container is Container.SERIES:
+        return Rows(ROW)
+    return Rows([{"x0": 1.0}] * 2 if data.container in FRAMES else [ROW] * 2)
+
+
+def features_for_code(intent: Intent, rows: Rows) -> tuple[Feature, ...]:
+    """The columns that code reads from a frame; where it names none, those that JSON has no type for: moments."""
+    if intent.container is not Container.PANDAS:
+        return ()
+    dtypes = {} if rows.sample is None else rows.sample.dtypes
+    moments = [name for name, dtype in dtypes.items() if dtype.startswith("datetime")]
+    row = intent.row if isinstance(intent.row, dict) else {}
+    return tuple(
+        Feature(name, _datatype_for_code(row.get(name), dtypes.get(name)), dtypes.get(name), nullable=True)
+        for name in intent.columns or moments
+    )
+
+
+def _datatype_for_code(value: Any, dtype: str | None) -> Datatype:
+    is_moment = value == CELLS["dt"] if dtype is None else dtype.startswith("datetime")
+    return Datatype.DATETIME if is_moment else Datatype.ANY
 
 
 def parameters_example(
-    parameters: Sequence[Parameter], call: Callable[..., Any] | None, *, has_data: bool
+    parameters: Sequence[Parameter],
+    call: Callable[..., Any] | None,
+    namespace: Mapping[str, Any],
+    *,
+    has_data: bool,
 ) -> dict[str, Any]:
     """Values for the arguments that must be given; for `*args` too when there is no other data."""
     return {
-        each.name: _parameter_value(each, call)
+        each.name: _parameter_value(each, call, namespace)
         for each in parameters
         if each.required or (each.is_variadic and not has_data)
     }
@@ -69,7 +94,10 @@ def with_sample(features: Sequence[Feature], sample: Sample | None) -> tuple[Fea
 
 
 def _feature_with(feature: Feature, sample: Sample) -> Feature:
-    datatype = sample.datatype(feature.name) if feature.datatype is Datatype.ANY else feature.datatype
+    told = sample.datatype(feature.name)
+    # a boolean is a number to an estimator, but not to whoever sends it
+    is_told = feature.datatype is Datatype.ANY or (told is Datatype.BOOLEAN and feature.datatype is Datatype.NUMBER)
+    datatype = told if is_told else feature.datatype
     example = next((row[feature.name] for row in sample.rows if row.get(feature.name) is not None), feature.example)
     return replace(
         feature,
@@ -81,6 +109,8 @@ def _feature_with(feature: Feature, sample: Sample) -> Feature:
 
 
 def _sample_for_input(found: Input, namespace: Mapping[str, Any]) -> Sample | None:
+    if found.container is Container.POLARS:
+        return polars_sample(namespace, [each.name for each in found.features])
     if found.kind is DataKind.TABLE:
         return frame_sample(namespace, found.features)
     if found.kind is DataKind.TEXTS:
@@ -114,6 +144,8 @@ def _nth_value(feature: Feature, index: int) -> Any:
 def _sample_for_code(data: DataArgument, intent: Intent, namespace: Mapping[str, Any]) -> Sample | None:
     if data.container is Container.PANDAS:
         return named_frame_sample(namespace, data.name, intent.columns)
+    if data.container is Container.EITHER:
+        return named_frame_sample(namespace, data.name, ()) or matrix_sample(namespace, None)
     if data.kind is DataKind.TEXTS:
         return text_sample(namespace)
     if data.kind is DataKind.MATRIX and data.container is Container.NUMPY:
@@ -126,7 +158,9 @@ def _twice(value: Any, annotation: Any) -> Any:
     return value * 2 if is_list else value
 
 
-def _parameter_value(parameter: Parameter, call: Callable[..., Any] | None) -> Any:
+def _parameter_value(parameter: Parameter, call: Callable[..., Any] | None, namespace: Mapping[str, Any]) -> Any:
+    if parameter.container is not Container.PYTHON and call is not None:
+        return _contained_value(parameter, call, namespace)
     if parameter.is_variadic:
         return [1.0, 2.0] if parameter.annotation is None else [made_up(parameter.annotation)] * 2
     if parameter.choices:
@@ -134,3 +168,18 @@ def _parameter_value(parameter: Parameter, call: Callable[..., Any] | None) -> A
     if parameter.annotation is None and call is not None:
         return looks_like(call, parameter.name)
     return made_up(parameter.annotation)
+
+
+def _contained_value(parameter: Parameter, call: Callable[..., Any], namespace: Mapping[str, Any]) -> Any:
+    """Rows for a second frame, an array that may have one dimension or two."""
+    if parameter.container is Container.NUMPY:
+        intent = intent_of(call, parameter.name)
+        is_matrix = intent.is_array_only or intent.row is not None or parameter.name[0].isupper()
+        return [ROW if intent.row is None else intent.row] * 2 if is_matrix else ROW
+    intent = PLAIN
+    if parameter.container is Container.PANDAS:
+        intent = frame_intent(call, parameter.name)
+    elif parameter.container is Container.POLARS:
+        intent = replace(PLAIN, row=polars_row(call, parameter.name))
+    data = DataArgument(parameter.name, DataKind.VALUE, parameter.container, annotation=parameter.annotation)
+    return rows_for_code(data, intent, namespace).value

@@ -11,6 +11,7 @@ from ...errors import NotFitted
 from ..schema import Finding
 from .columns import kinds_of
 from .conventions import attribute_of, from_sklearn, is_users_own
+from .sklearn import everything_inside
 
 __all__ = ["check_fitted"]
 
@@ -29,12 +30,19 @@ def _fitted(model: Any) -> tuple[bool | None, str]:
     if not callable(attribute_of(model, "fit")):
         return None, ""
     if from_sklearn(model) or not is_users_own(type(model)):
-        return _checked(model), "check_is_fitted"
+        is_fitted = _checked(model)
+        return (None, "") if is_fitted is False and _has_fitted_parts(model) else (is_fitted, "check_is_fitted")
     if any(_is_learned(name) for name in getattr(model, "__dict__", {})):
         return True, "attributes that end with an underscore"
     if _checked(model):
         return True, "check_is_fitted"
     return (False, "no attribute that fit sets") if _fit_would_set(model) else (None, "")
+
+
+def _has_fitted_parts(model: Any) -> bool:
+    """Whether it is refused only for a step of the user's that has nothing to learn."""
+    parts = everything_inside(model)[1:]
+    return bool(parts) and all(_fitted(each)[0] is not False for each in parts)
 
 
 def _checked(model: Any) -> bool | None:

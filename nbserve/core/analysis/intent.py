@@ -7,17 +7,31 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from ..schema import Container, DataKind
-from .bytecode import Attribute, Constant, Name, Usage, usage_of
+from .bytecode import usage_of
 from .conventions import keeps_conventions
 from .plain import words
+from .symbols import EACH, Attribute, Constant, Name, Usage
 
-__all__ = ["DATA_NAMES", "PLAIN", "Intent", "array_kind", "code_owner", "intent_of", "looks_like"]
+__all__ = [
+    "DATA_NAMES",
+    "PLAIN",
+    "Intent",
+    "array_kind",
+    "builtin_intent",
+    "code_owner",
+    "column_examples",
+    "frame_intent",
+    "intent_of",
+    "joined_intents",
+    "looks_like",
+    "polars_row",
+]
 
 DATA_NAMES = words(
     "x data dataset inputs input instances records rows df frame dataframe features texts documents docs sentences "
@@ -33,15 +47,19 @@ ARRAY_ATTRIBUTES = words(
     "shape reshape astype ndim dot T tolist sum mean std var min max argmax argmin ravel flatten clip round prod "
     "cumsum transpose squeeze size dtype any all flat"
 )
+NOT_OF_FRAMES = words("reshape ravel flatten tolist flat argmax argmin")
 TEXT_ATTRIBUTES = words(
     "lower upper split strip lstrip rstrip startswith endswith replace title capitalize casefold encode format join "
     "splitlines isdigit isalpha isupper islower removeprefix removesuffix"
 )
+CELLS = {"str": "some text", "dt": "2024-01-01T00:00:00"}
+"""Values of columns of which the code uses ``.str`` or ``.dt``."""
 ROW_CALLS = words("sum max min list tuple sorted set any all")
 NUMBER_CALLS = words("math int float range abs round chr")
-LIST_CALLS = words("len zip list tuple sum max min sorted set enumerate reversed map filter")
+LIST_CALLS = words("len zip list tuple sum max min sorted set enumerate reversed map filter all any fsum prod")
 ARRAY_PACKAGES = frozenset(["numpy", "scipy", "sklearn"])
 WIDEST = 64
+CACHED = type(functools.lru_cache(lambda: None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +67,8 @@ class Intent:
     """How the rows are to be given, why that is believed, and what a made-up row must have.
 
     `row` is one row that the code can read, `value` the whole when it is no list of rows; None when nothing is known.
-    `delegate` is the object whose
-    `method` gets the rows untouched; it lives as long as the analysis.
+    `delegate` is the object whose `method` gets the rows untouched; it lives as long as the analysis. `is_array_only`
+    says that a frame would not do.
     """
 
     kind: DataKind
@@ -61,6 +79,7 @@ class Intent:
     value: Any = None
     delegate: Any = None
     method: str = ""
+    is_array_only: bool = False
 
 
 PLAIN = Intent(DataKind.VALUE, Container.PYTHON, "nothing in the code asks for an array or a frame")
@@ -70,7 +89,11 @@ def intent_of(call: Callable[..., Any], argument: str) -> Intent:
     """What the code of `call` does with `argument` tells what it wants."""
     function, owner = code_owner(call)
     if function is None:
-        return PLAIN
+        return builtin_intent(call, argument)
+    if isinstance(call, CACHED):
+        value = looks_like(call, argument)
+        value = value if isinstance(value, str) else 1.0
+        return Intent(DataKind.VALUE, Container.PYTHON, "a cache takes no lists and no objects", value=value)
     usage = usage_of(function.__code__, argument)
     scope = _Scope(function, owner)
     for rule in RULES:
@@ -78,6 +101,41 @@ def intent_of(call: Callable[..., Any], argument: str) -> Intent:
         if found is not None:
             return found
     return PLAIN
+
+
+def joined_intents(intents: Sequence[Intent]) -> Intent:
+    """What several want that get the same rows: a frame if one of them does, an array if all work on nothing else."""
+    frames = [each for each in intents if each.container is Container.PANDAS]
+    if frames:
+        columns = tuple(dict.fromkeys(name for each in frames for name in each.columns))
+        row = {name: value for each in frames if isinstance(each.row, dict) for name, value in each.row.items()}
+        return Intent(DataKind.VALUE, Container.PANDAS, frames[0].because, columns, row or None)
+    if all(each.container is Container.NUMPY and each.is_array_only for each in intents):
+        return intents[0]
+    if all(each.kind is DataKind.TEXTS for each in intents):
+        return intents[0]
+    return Intent(DataKind.VALUE, Container.EITHER, "it begins with code that takes arrays and frames alike")
+
+
+def builtin_intent(call: Any, argument: str) -> Intent:
+    """What a function without Python code takes, as far as its place tells: of `math` or `str`, say."""
+    if not inspect.isroutine(call):
+        return PLAIN
+    name, module = getattr(call, "__name__", ""), getattr(call, "__module__", None)
+    if name in LIST_CALLS:
+        return replace(PLAIN, because=f"{name} takes several things", value=[1.0, 2.0])
+    if getattr(call, "__objclass__", None) is str or isinstance(getattr(call, "__self__", None), str):
+        value = ["some text"] if argument == "iterable" else "some text"
+        return replace(PLAIN, because=f"{name} is a method of text", value=value)
+    is_numeric = module in ("math", "cmath") or (module == "builtins" and name in NUMBER_CALLS)
+    return replace(PLAIN, because=f"{name} takes a number", value=1) if is_numeric else PLAIN
+
+
+def polars_row(call: Any, argument: str) -> dict[str, float] | None:
+    """A row with the columns that the code names in `pl.col` or as subscripts."""
+    function, _ = code_owner(call)
+    usage = Usage() if function is None else usage_of(function.__code__, argument)
+    return dict.fromkeys([*usage.columns, *usage.expressions], 1.0) or None
 
 
 def code_owner(call: Any) -> tuple[FunctionType | None, Any]:
@@ -88,6 +146,8 @@ def code_owner(call: Any) -> tuple[FunctionType | None, Any]:
             call = call.func
         elif isinstance(call, MethodType):
             call, owner = call.__func__, call.__self__
+        elif isinstance(call, CACHED):
+            call = call.__wrapped__
         elif isinstance(call, FunctionType):
             inner = inspect.unwrap(call)
             return (inner if isinstance(inner, FunctionType) else call), owner
@@ -160,7 +220,7 @@ def _frame(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
     seen = usage.attributes & FRAME_ATTRIBUTES
     if not has_pandas or (usage.array_subscript and not seen):
         return None
-    columns = tuple(dict.fromkeys(usage.columns))
+    columns = _columns(usage, scope)
     named_like_rows = argument.casefold() in DATA_NAMES
     if seen or usage.column_list or (columns and named_like_rows):
         because = f"the code uses {argument}{_subscript_text(columns) if not seen else '.' + min(seen)}"
@@ -168,7 +228,56 @@ def _frame(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
         because = f"it is called {argument}"
     else:
         return None
-    return Intent(DataKind.VALUE, Container.PANDAS, because, columns, dict.fromkeys(columns, 1.0) or None)
+    return _frame_read(usage, scope, because)
+
+
+def frame_intent(call: Callable[..., Any], argument: str) -> Intent:
+    """What the code does with an argument that is known to be a frame of pandas."""
+    function, owner = code_owner(call)
+    because = f"{argument} is annotated so"
+    if function is None:
+        return Intent(DataKind.VALUE, Container.PANDAS, because)
+    return _frame_read(usage_of(function.__code__, argument), _Scope(function, owner), because)
+
+
+def _frame_read(usage: Usage, scope: _Scope, because: str) -> Intent:
+    columns = tuple(dict.fromkeys([*_columns(usage, scope), *_columns_by_attribute(usage)]))
+    row = {name: _cell(name, usage) for name in columns}
+    return Intent(DataKind.VALUE, Container.PANDAS, because, columns, row or None)
+
+
+def _columns(usage: Usage, scope: _Scope) -> tuple[str, ...]:
+    """The columns that are named in subscripts, by a text or by an attribute of the object that holds some."""
+    found = list(usage.columns)
+    for key in usage.keys_of_rows:
+        is_each = isinstance(key, Attribute) and key.name == EACH
+        value = scope.value(key.of if is_each else key)
+        values = [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []
+        found += [each for each in values if isinstance(each, str)]
+    return tuple(dict.fromkeys(found))
+
+
+def _columns_by_attribute(usage: Usage) -> list[str]:
+    """What is read like an attribute, of the frame or of its groups, and is none of pandas'."""
+    pandas = sys.modules["pandas"]
+    groups = pandas.core.groupby.DataFrameGroupBy
+    own = [name for name in sorted(usage.attributes) if not hasattr(pandas.DataFrame, name)]
+    return own + [name for name in sorted(usage.grouped) if not hasattr(groups, name)]
+
+
+def _cell(column: str, usage: Usage) -> Any:
+    return CELLS.get(usage.accessors.get(column, ""), 1.0)
+
+
+def column_examples(call: Callable[..., Any]) -> dict[str, Any]:
+    """A value for each column that the code reads as a text or as a moment."""
+    function, owner = code_owner(call)
+    if function is None:
+        return {}
+    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    argument = names[1:2] if owner is not None else names[:1]
+    usage = usage_of(function.__code__, argument[0]) if argument else Usage()
+    return {name: CELLS[accessor] for name, accessor in usage.accessors.items()}
 
 
 def _subscript_text(columns: tuple[str, ...]) -> str:
@@ -187,7 +296,9 @@ def _array(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
     reason = _array_reason(usage, scope, argument)
     if reason is None:
         return None
-    return Intent(array_kind(argument), Container.NUMPY, reason, row=_row(usage, scope))
+    is_array_only = usage.array_subscript or bool(usage.attributes & NOT_OF_FRAMES)
+    row = _row(usage, scope)
+    return Intent(array_kind(argument), Container.NUMPY, reason, row=row, is_array_only=is_array_only)
 
 
 def array_kind(argument: str) -> DataKind:

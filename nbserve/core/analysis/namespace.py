@@ -14,7 +14,7 @@ from ..schema import Datatype, Feature
 from .intent import DATA_NAMES
 from .plain import is_null, plain
 
-__all__ = ["Sample", "accepts", "frame_sample", "matrix_sample", "named_frame_sample", "text_sample"]
+__all__ = ["Sample", "accepts", "frame_sample", "matrix_sample", "named_frame_sample", "polars_sample", "text_sample"]
 
 ROWS = 2
 FEW, MANY = 20, 500
@@ -59,6 +59,23 @@ def frame_sample(namespace: Mapping[str, Any], features: Sequence[Feature]) -> S
         return None
     name, frame = fitting[-1]
     return _sample_of(name, frame[columns], lambda row: all(accepts(each, row[each.name]) for each in features))
+
+
+def polars_sample(namespace: Mapping[str, Any], columns: Sequence[str]) -> Sample | None:
+    """From the latest polars frame with these columns, if no frame of pandas has them."""
+    wanted = set(columns)
+    if any(wanted <= set(frame.columns) for _, frame in _frames(namespace)):
+        return None
+    fitting = [
+        (name, frame)
+        for name, frame in _variables(namespace)
+        if _is(frame, "polars", "DataFrame") and len(frame) > 0 and wanted <= set(frame.columns)
+    ]
+    if not fitting:
+        return None
+    name, frame = fitting[-1]
+    rows = [_plain_record(record) for record in frame.select(list(columns)).head(ROWS).to_dicts()]
+    return Sample(name, [row for row in rows if row is not None])
 
 
 def named_frame_sample(namespace: Mapping[str, Any], argument: str, columns: Sequence[str]) -> Sample | None:

@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 from types import FunctionType, MethodType
 from typing import Any
 
-from ..schema import DataKind, Finding, Profile, Signature, Task
+from ..schema import Container, DataArgument, DataKind, Finding, Profile, Signature, Task
 from .callables import Reading, read_callable
 from .conventions import PREDICTION_METHODS, attribute_of, from_sklearn, is_users_own, keeps_conventions, served_methods
-from .examples import Rows, parameters_example, rows_for_code, rows_for_input, with_sample
+from .examples import Rows, features_for_code, parameters_example, rows_for_code, rows_for_input, with_sample
 from .fitting import check_fitted
-from .intent import code_owner
+from .intent import code_owner, joined_intents
+from .namespace import polars_sample
 from .outputs import inverse_input_of, outputs_of
 from .plain import root_package
 from .refusals import nothing_to_call, refuse_what_is_no_model
-from .sklearn import Input, classes_of, input_of, is_row_wise, settings_of
+from .sklearn import Input, classes_of, first_code, input_of, is_row_wise, settings_of
 from .sklearn import task_of as sklearn_task_of
 
 __all__ = ["analyse"]
@@ -104,9 +105,7 @@ def _is_torch_module(model: object) -> bool:
 def _profile_of_estimator(model: Any, found: list[Found], namespace: Mapping[str, Any]) -> Profile:
     is_fitted, fitted_finding = check_fitted(model)
     classes = classes_of(model)
-    seen = input_of(model)
-    rows = rows_for_input(seen, namespace)
-    seen = replace(seen, features=with_sample(seen.features, rows.sample))
+    seen, rows = _seen_rows(model, namespace)
     signatures = [_estimator_signature(model, each, seen, rows, classes, namespace) for each in found]
     task, task_because = _task(model, [each.reading.signature.method for each in found], classes)
     findings = [
@@ -142,8 +141,29 @@ def _estimator_signature(
         data=seen.argument(signature.data, is_wrapped=from_sklearn(model)),
         outputs=outputs_of(model, signature.method, classes),
         row_wise=is_row_wise(model, signature.method),
-        example=_body(signature, found.call, rows),
+        example=_body(signature, found.call, rows, namespace),
     )
+
+
+def _seen_rows(model: Any, namespace: Mapping[str, Any]) -> tuple[Input, Rows]:
+    """What the model takes, and rows of it; what its first code does with them where its conventions tell nothing."""
+    seen = input_of(model)
+    tells_nothing = seen.width is None and seen.kind is DataKind.MATRIX
+    code = first_code(model) if tells_nothing and not is_users_own(type(model)) else []
+    if code:
+        return _rows_for_first_code(code, namespace)
+    if seen.container is Container.PANDAS and polars_sample(namespace, [each.name for each in seen.features]):
+        seen = replace(seen, container=Container.POLARS)
+    rows = rows_for_input(seen, namespace)
+    return replace(seen, features=with_sample(seen.features, rows.sample)), rows
+
+
+def _rows_for_first_code(code: list[Callable[..., Any]], namespace: Mapping[str, Any]) -> tuple[Input, Rows]:
+    readings = [read_callable(each, "transform", is_prediction=True) for each in code]
+    intent = joined_intents([reading.intent for reading in readings])
+    data = DataArgument("X", intent.kind, intent.container)
+    rows = rows_for_code(data, intent, namespace)
+    return Input(intent.kind, intent.container, features_for_code(intent, rows), because=intent.because), rows
 
 
 def _is_seen_as(model: Any, seen: Input) -> bool:
@@ -172,16 +192,15 @@ def _code_signature(found: Found, namespace: Mapping[str, Any]) -> tuple[Signatu
     signature, intent = found.reading.signature, found.reading.intent
     data = signature.data
     if data is None:
-        return replace(signature, example=_body(signature, found.call, None)), None
+        return replace(signature, example=_body(signature, found.call, None, namespace)), None
     delegate = intent.delegate if intent.delegate is not None else _bound_estimator(found.call)
     if delegate is not None and data.annotation is None:
-        seen = input_of(delegate)
-        rows = rows_for_input(seen, namespace)
-        seen = replace(seen, features=with_sample(seen.features, rows.sample))
+        seen, rows = _seen_rows(delegate, namespace)
         data = seen.argument(data)
     else:
         rows = rows_for_code(data, intent, namespace)
-    return replace(signature, data=data, example=_body(signature, found.call, rows)), rows
+        data = replace(data, features=features_for_code(intent, rows))
+    return replace(signature, data=data, example=_body(signature, found.call, rows, namespace)), rows
 
 
 def _bound_estimator(call: Any) -> Any:
@@ -197,10 +216,12 @@ def _bound_estimator(call: Any) -> Any:
 # --- both
 
 
-def _body(signature: Signature, call: Callable[..., Any], rows: Rows | None) -> dict[str, Any]:
+def _body(
+    signature: Signature, call: Callable[..., Any], rows: Rows | None, namespace: Mapping[str, Any]
+) -> dict[str, Any]:
     data = signature.data
     body = {} if data is None or rows is None else {data.name: rows.value}
-    return body | parameters_example(signature.parameters, call, has_data=data is not None)
+    return body | parameters_example(signature.parameters, call, namespace, has_data=data is not None)
 
 
 def _example_findings(rows: Rows | None) -> list[Finding]:

@@ -12,6 +12,7 @@ from .plain import root_package
 __all__ = ["nothing_to_call", "refuse_what_is_no_model"]
 
 DATA_PACKAGES = frozenset(["pandas", "polars", "pyarrow", "dask"])
+VALUES = (int, float, complex, str, bytes, list, tuple, dict, set)
 REMEDY = "Serve an object with a predict method, or a function."
 
 
@@ -22,8 +23,16 @@ def refuse_what_is_no_model(model: object) -> None:
     if isinstance(model, ModuleType):
         raise ModelRefused(f"{model.__name__} is a module, not a model.", "Serve one of its functions or objects.")
     is_data = root_package(type(model)) in DATA_PACKAGES and not inspect.isroutine(model)
-    if is_data or model is None or isinstance(model, (int, float, complex, str, bytes, list, tuple, dict, set)):
+    if is_data or model is None or _is_value(model):
         raise nothing_to_call(model)
+
+
+def _is_value(model: object) -> bool:
+    """Whether it is a builtin value, and no more than that: a class made from `dict` may well have a `predict`."""
+    kind = next((each for each in VALUES if isinstance(model, each)), None)
+    if kind is None or callable(model):
+        return False
+    return not any(hasattr(type(model), name) and not hasattr(kind, name) for name in PREDICTION_METHODS)
 
 
 def nothing_to_call(model: object) -> ModelRefused:

@@ -10,13 +10,14 @@ from typing import Any
 
 from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Task
 from .columns import follow_columns, inner_of, is_text_vectorizer, kinds_of, members_of, steps_of
-from .conventions import attribute_of, from_sklearn, is_users_own
+from .conventions import attribute_of, from_sklearn, is_users_own, method_of
 from .plain import plain, plain_or_text, words
 
 __all__ = [
     "Input",
     "classes_of",
     "everything_inside",
+    "first_code",
     "first_estimator",
     "input_of",
     "is_multi_output",
@@ -133,6 +134,22 @@ def first_estimator(model: Any) -> Any:
         if inside is None:
             return model
         model = inside
+
+
+def first_code(model: Any) -> list[Callable[..., Any]]:
+    """The code of the user's, or of another library's, that gets the input before anything of scikit-learn's."""
+    kinds = kinds_of(model)
+    if "FunctionTransformer" in kinds:
+        return [model.func] if isinstance(model.func, FunctionType) else []
+    if "Pipeline" in kinds:
+        inside = steps_of(model)[:1]
+    elif not from_sklearn(model):
+        found = next((code for name in ("transform", "predict") if (code := method_of(model, name)) is not None), None)
+        return [] if found is None else [found]
+    else:
+        inner = inner_of(model)
+        inside = [inner] if inner is not None else _members_to_visit(model)
+    return [code for each in inside if not isinstance(each, str) for code in first_code(each)]
 
 
 def _is_list_of(members: Sequence[Any]) -> bool:

@@ -33,7 +33,7 @@ class _Place:
 
 
 class Placement:
-    """How a method wants its arguments: by name wherever it can be, by position where it must be."""
+    """How a method wants its arguments: by name wherever it can be, by position where it must be or is told to."""
 
     def __init__(self, signature: Signature) -> None:
         places = [
@@ -46,7 +46,10 @@ class Placement:
             places.insert(data.position, _Place(data.name, not data.by_keyword, not data.positional))
         self._ordered = [place for place in places if place.by_position]
         self._variadic = next((each.name for each in signature.parameters if each.is_variadic), None)
-        self._is_simple = self._variadic is None and all(place.by_name for place in places)
+        self._prefers_position = signature.by_position
+        self._is_simple = (
+            self._variadic is None and all(place.by_name for place in places) and not signature.by_position
+        )
 
     def call(self, values: Mapping[str, Any], rows: int | None) -> Call:
         kwargs = dict(values)
@@ -58,7 +61,13 @@ class Placement:
     def _leading(self, kwargs: dict[str, Any], everything: bool) -> list[Any]:
         """Take out of `kwargs` what goes by position; what is left out before another gets its default."""
         last = max((i for i, place in enumerate(self._ordered) if self._must(place, kwargs, everything)), default=-1)
-        return [kwargs.pop(place.name, place.default) for place in self._ordered[: last + 1]]
+        count = max(last + 1, self._given_at_first(kwargs) if self._prefers_position else 0)
+        return [kwargs.pop(place.name, place.default) for place in self._ordered[:count]]
+
+    def _given_at_first(self, kwargs: Mapping[str, Any]) -> int:
+        """How many arguments are given before the first that is left out."""
+        absent = (i for i, place in enumerate(self._ordered) if place.name not in kwargs)
+        return next(absent, len(self._ordered))
 
     @staticmethod
     def _must(place: _Place, kwargs: Mapping[str, Any], everything: bool) -> bool:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
+
+from ...errors import BodyError
 from ..schema import DataArgument, DataKind, Signature
 from .annotations import annotated
+from .body import parse_json
 from .call import Call, Placement
 from .faults import Faults, Loc
 from .matrices import Matrix
@@ -15,6 +19,9 @@ from .tables import Table
 from .values import Free, Texts, Variadic, argument_of
 
 __all__ = ["Decoder", "bind", "decode"]
+
+LONGEST_EXAMPLE = 200
+LONG = '{"X": [[1, 2], [3, 4]]}.'
 
 Decode = Callable[[Any, Loc, Faults], Any]
 
@@ -49,6 +56,18 @@ class Decoder:
         faults.check()
         return self._placed(values)
 
+    def from_bytes(self, body: bytes) -> Call:
+        """A body of JSON, or none at all where no argument must be given. Raises `BodyError` too."""
+        if not body.strip() and not self._names.required:
+            return self({})
+        try:
+            return self(parse_json(body))
+        except BodyError as error:
+            if error.faults[0].type not in ("empty", "json"):
+                raise
+            remedy = f"Send JSON like {_example_text(self.signature)}"
+            raise BodyError(error.problem, remedy, faults=error.faults) from None
+
     def bind(self, given: Mapping[str, Any]) -> Call:
         """Native values in, as they are: only the names are checked."""
         faults = Faults()
@@ -80,6 +99,15 @@ def _decoders(signature: Signature) -> dict[str, Decode]:
         by_annotation = annotated(data.annotation) if data.kind is DataKind.VALUE else None
         decoders[data.name] = _BY_KIND[data.kind](data) if by_annotation is None else by_annotation
     return decoders
+
+
+def _example_text(signature: Signature) -> str:
+    """A body that works, if it is short enough to be read in a sentence."""
+    try:
+        text = orjson.dumps(signature.example).decode()
+    except TypeError:
+        text = LONG
+    return f"{text}." if len(text) <= LONGEST_EXAMPLE else LONG
 
 
 def _rows_of(value: Any) -> int | None:

@@ -47,6 +47,8 @@ class Table:
             return None
         if self._container is Container.PANDAS:
             return frame_of(self._features, checked, rows)
+        if self._container is Container.POLARS:
+            return _polars_frame(self._features, checked)
         if self._container is Container.NUMPY:
             return self._array(checked, rows)
         return [list(row) for row in zip(*checked, strict=True)]
@@ -81,6 +83,8 @@ class Table:
         ordered = frame[self.names]
         if self._container is Container.PANDAS:
             return ordered
+        if self._container is Container.POLARS:
+            return _polars_frame(self._features, [ordered[name].tolist() for name in self.names])
         return ordered.to_numpy() if self._container is Container.NUMPY else ordered.to_numpy().tolist()
 
 
@@ -100,6 +104,20 @@ def frame_of(features: Sequence[Feature], columns: Sequence[list[Any]], rows: in
     index = pd.RangeIndex(rows)
     built = {name: _built(features[i], columns[i], index) for i, name in enumerate(names)}
     return pd.DataFrame(built, index=index, copy=False)
+
+
+def _polars_frame(features: Sequence[Feature], columns: Sequence[list[Any]]) -> Any:
+    """A polars frame, moments as such, all else as polars takes it."""
+    import polars as pl
+
+    moments = [feature.datatype is Datatype.DATETIME for feature in features]
+    return pl.DataFrame(
+        {
+            feature.name: [_parsed(value) for value in column] if is_moment else column
+            for feature, column, is_moment in zip(features, columns, moments, strict=True)
+        },
+        strict=False,
+    )
 
 
 def objects(values: Sequence[Any]) -> Any:

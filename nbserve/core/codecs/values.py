@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,8 @@ from ..schema import Container, DataArgument, Datatype, Parameter
 from .annotations import Annotated, annotated
 from .columns import WORDS, Misfit, fitters, is_missing, plain_scalar
 from .faults import Faults, Loc, hint, shown
-from .rows import called, refuse_empty, thawed
+from .rows import called, refuse_empty, sheet_of, thawed
+from .tables import is_frame
 
 __all__ = ["Argument", "Free", "Texts", "Variadic", "annotation_of", "argument_of"]
 
@@ -62,14 +64,30 @@ class Texts:
 class Free:
     """Decodes a value of which nothing is known: what fits the container is put into it, the rest is passed as sent."""
 
-    def __init__(self, data: DataArgument) -> None:
-        self._put = {Container.NUMPY: _array_or_same, Container.PANDAS: _frame_or_same}.get(data.container, _same)
+    def __init__(self, data: DataArgument | Parameter) -> None:
+        self._put = _PUT[data.container]
+        self._names = [each.name for each in getattr(data, "features", ())]
+        self._moments = [each.name for each in getattr(data, "features", ()) if each.datatype is Datatype.DATETIME]
 
     def __call__(self, value: Any, loc: Loc, faults: Faults) -> Any:
+        if self._names and _is_list_of_lists(value):
+            value = self._named(value, loc, faults)
         put = self._put(value)
+        if self._moments and is_frame(put):
+            return _with_moments(put, [name for name in self._moments if name in put.columns])
         if put is value and _is_too_deep(value):
             faults.add(loc, f"{called(loc)} is nested too deeply.", "depth", "Send fewer levels of lists and objects.")
         return put
+
+    def _named(self, rows: list[Any], loc: Loc, faults: Faults) -> Any:
+        """Lists under the one name that the model's code uses; of several nobody knows the order."""
+        if len(self._names) == 1:
+            sheet = sheet_of(rows, self._names, loc, faults)
+            return rows if sheet is None else {self._names[0]: sheet.columns[0]}
+        record = ", ".join(f'"{name}": …' for name in self._names[:20])
+        problem = f"{called(loc)} has no column names, and the model looks for columns by name."
+        faults.add(loc, problem, "names_expected", f"Send an object for each row: [{{{record}}}, …].")
+        return rows
 
 
 class Argument:
@@ -148,6 +166,8 @@ class Variadic:
 
 def argument_of(parameter: Parameter) -> Callable[[Any, Loc, Faults], Any]:
     """What decodes one value of a parameter: its annotation if that says more than its datatype, else the latter."""
+    if parameter.container is not Container.PYTHON:
+        return Free(parameter)
     by_annotation = annotation_of(parameter)
     return Argument(parameter) if by_annotation is None else by_annotation
 
@@ -156,10 +176,6 @@ def annotation_of(parameter: Parameter) -> Annotated | None:
     if parameter.datatype is not Datatype.ANY and parameter.annotation in _PLAIN:
         return None
     return annotated(parameter.annotation)
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 def _array_or_same(value: Any) -> Any:
@@ -177,13 +193,7 @@ def _array_or_same(value: Any) -> Any:
 
 def _frame_or_same(value: Any) -> Any:
     """Records, columns and rows of one length become a frame."""
-    if isinstance(value, list):
-        is_rows = bool(value) and all(
-            isinstance(row, (list, dict)) and row and len(row) == len(value[0]) for row in value
-        )
-    else:
-        is_rows = isinstance(value, dict) and bool(value) and all(isinstance(each, list) for each in value.values())
-    if not is_rows:
+    if not _is_rows(value):
         return value
     import pandas as pd
 
@@ -191,6 +201,54 @@ def _frame_or_same(value: Any) -> Any:
         return pd.DataFrame(value)
     except (ValueError, TypeError):
         return value
+
+
+def _with_moments(frame: Any, names: list[str]) -> Any:
+    """The frame with the columns that were moments where the code was written read as such, as far as they can be."""
+    import pandas as pd
+
+    for name in names:
+        try:
+            frame[name] = pd.to_datetime(frame[name], format="ISO8601")
+        except (ValueError, TypeError):
+            continue
+    return frame
+
+
+def _either_or_same(value: Any) -> Any:
+    is_named = isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+    return _frame_or_same(value) if is_named and "pandas" in sys.modules else _array_or_same(value)
+
+
+def _polars_or_same(value: Any) -> Any:
+    """Like `_frame_or_same`, in polars."""
+    if not _is_rows(value):
+        return value
+    import polars as pl
+
+    try:
+        return pl.DataFrame(value, orient="row" if isinstance(value, list) else None)
+    except (ValueError, TypeError, pl.exceptions.PolarsError):
+        return value
+
+
+def _series_or_same(value: Any) -> Any:
+    """A flat list becomes a Series."""
+    if not isinstance(value, list) or any(isinstance(each, (list, dict)) for each in value):
+        return value
+    import pandas as pd
+
+    return pd.Series(value, dtype=None if value else "float64")
+
+
+def _is_list_of_lists(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], list)
+
+
+def _is_rows(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(row, (list, dict)) and row and len(row) == len(value[0]) for row in value)
+    return isinstance(value, dict) and bool(value) and all(isinstance(each, list) for each in value.values())
 
 
 def _is_too_deep(value: Any) -> bool:
@@ -205,6 +263,15 @@ def _is_too_deep(value: Any) -> bool:
         return "recursion" in str(error).lower()
     return False
 
+
+_PUT: dict[Container, Callable[[Any], Any]] = {
+    Container.PANDAS: _frame_or_same,
+    Container.SERIES: _series_or_same,
+    Container.POLARS: _polars_or_same,
+    Container.EITHER: _either_or_same,
+    Container.NUMPY: _array_or_same,
+    Container.PYTHON: lambda value: value,
+}
 
 _PLAIN = (int, float, str, bool)
 """Annotations that say no more than a datatype does."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.preprocessing import StandardScaler
 
@@ -198,6 +199,8 @@ def test_an_argument_that_holds_a_model_is_not_offered_and_not_kept() -> None:
         (np.ndarray, DataKind.MATRIX, Container.NUMPY),
         (np.ndarray | None, DataKind.MATRIX, Container.NUMPY),
         (pd.DataFrame, DataKind.VALUE, Container.PANDAS),
+        (pd.Series, DataKind.VALUE, Container.SERIES),
+        (pl.DataFrame, DataKind.VALUE, Container.POLARS),
         (list[str], DataKind.TEXTS, Container.PYTHON),
         (list[list[float]], DataKind.MATRIX, Container.PYTHON),
         (list[Passenger], DataKind.VALUE, Container.PYTHON),

@@ -105,3 +105,21 @@ def test_a_users_estimator_is_judged_by_what_its_fit_would_set() -> None:
     assert analyse(Thresholder().fit(iris_array())).is_fitted is None
     assert analyse(Fixed()).is_fitted is None
     assert analyse(Ranker()).is_fitted is None
+
+
+class Rules(dict[str, Any]):
+    def predict(self, X: Any) -> Any:
+        return [self.get(row) for row in X]
+
+
+class Rate(float):
+    def __call__(self, X: Any) -> Any:
+        return [row * self for row in X]
+
+
+def test_a_class_made_from_a_builtin_is_a_model_when_it_answers() -> None:
+    assert analyse(Rules(a=1)).main.method == "predict"
+    assert analyse(Rate(2)).main.attribute == "__call__"
+    for value in (True, np.float64(1), np.str_("a"), type("Plain", (dict,), {})()):
+        with pytest.raises(ModelRefused):
+            analyse(value)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from nbserve.core.codecs import Decoder, parse_json
-from nbserve.errors import InputError
+from nbserve.core.codecs import Call, Decoder, parse_json
+from nbserve.core.schema import Parameter, Signature
+from nbserve.errors import BodyError, InputError
 from tests.malformed import SIGNATURES
 
 
@@ -54,3 +55,19 @@ def test_the_codecs_import_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_body_is_needed_where_no_argument_is() -> None:
+    optional = Decoder(Signature("f", None, (Parameter("k", default=3),)))
+    for decoder in (Decoder(Signature("f")), optional):
+        for body in (b"", b" \n", b"{}"):
+            assert decoder.from_bytes(body) == Call((), {}, None)
+    assert optional.from_bytes(b'{"k": 4}').kwargs == {"k": 4}
+
+
+@pytest.mark.parametrize(("body", "problem"), [(b"", "The body is empty."), (b"a: 1", "The body is not JSON")])
+def test_a_body_that_cannot_be_read_is_answered_with_one_that_works(body: bytes, problem: str) -> None:
+    signature = Signature("f", None, (Parameter("a", required=True),), example={"a": 1})
+    with pytest.raises(BodyError, match=problem) as refused:
+        Decoder(signature).from_bytes(body)
+    assert refused.value.remedy == 'Send JSON like {"a":1}.'

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Literal
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pydantic
 import pytest
 
@@ -78,6 +80,29 @@ def test_a_deep_value_that_can_be_answered_is_taken() -> None:
     for _ in range(240):
         sent = [sent]
     assert encode(value()({"X": sent}).kwargs["X"])
+
+
+def test_a_flat_list_becomes_a_series_and_nothing_else_does() -> None:
+    decoder = value(container=Container.SERIES)
+    for sent in ([1, 2], ["a", None], []):
+        assert isinstance(decoder({"X": sent}).kwargs["X"], pd.Series)
+    for other in ([[1]], [{"a": 1}], {"a": 1}, 3):
+        assert decoder({"X": other}).kwargs["X"] is other
+
+
+def test_rows_become_a_frame_of_polars_where_they_can() -> None:
+    decoder = value(container=Container.POLARS)
+    for sent in ([{"a": 1}], {"a": [1]}, [[1, 2]]):
+        assert isinstance(decoder({"X": sent}).kwargs["X"], pl.DataFrame)
+    for other in ([], [1], {"a": 1}, "a", [[1], [2, 3]]):
+        assert decoder({"X": other}).kwargs["X"] is other
+
+
+def test_arguments_go_by_position_as_far_as_they_are_given() -> None:
+    parameters = (Parameter("k"), Parameter("top"), Parameter("flag", keyword_only=True))
+    decoder = Decoder(Signature("f", DataArgument("X"), parameters, by_position=True))
+    assert decoder({"X": 1, "k": 2, "flag": 3}) == Call((1, 2), {"flag": 3}, None)
+    assert decoder({"X": 1, "top": 2}) == Call((1,), {"top": 2}, None)
 
 
 # what is annotated
@@ -162,6 +187,23 @@ def test_an_annotated_array_becomes_one() -> None:
 def test_instances_given_by_python_code_satisfy_their_annotation() -> None:
     house = House(3, date(1900, 1, 1), {"old"})
     assert value(House)({"X": house}).kwargs["X"] == house
+
+
+@pytest.mark.parametrize(
+    ("annotation", "sent", "loc", "problem"),
+    [
+        (UUID, 5, ("X",), "'X': UUID input should be a string, bytes or UUID object, not 5."),
+        (int | str, 2.5, ("X",), "'X': input should be a valid integer or a valid string, not 2.5."),
+        (House | int, {"rooms": "x", "built": "1900-01-01", "tags": []}, ("X", "rooms"), "'X'.rooms: input should be"),
+        (list[int | str], [1, 2.5], ("X", 1), "'X'.1: input should be a valid integer or a valid string, not 2.5."),
+    ],
+)
+def test_a_refusal_tells_the_place_in_what_was_sent_and_no_types_names(
+    annotation: Any, sent: Any, loc: Any, problem: str
+) -> None:
+    found = fault_of(lambda: value(annotation)({"X": sent}))
+    assert found[0] == loc
+    assert found[2].startswith(problem)
 
 
 def test_a_validator_with_a_bug_is_the_models_fault() -> None:
