@@ -21,18 +21,17 @@ from ..errors import Conflict, ModelRefused, OptionError
 from ..options import Options, options_from
 from ..version import __version__
 from .announcing import announce_endpoint, withdraw_endpoint
+from .cards import Cards, entry_of
 from .folder import PrivateFolder
 from .handle import Endpoint
 from .kernel_loop import KernelLoop
 from .naming import memories_of, name_for, names_of
-from .wording import curl_line, unload_sentence
+from .wording import unload_sentence
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from ..web.server import Server
-    from .card import Card
-    from .pulse import Pulse
 
 __all__ = ["Session", "close_session", "current_session"]
 
@@ -55,10 +54,8 @@ class Session:
         self.cells_ended = 0
         self._namespace = namespace
         self._is_watched = is_watched
-        self._has_widgets = has_widgets
         self._tokens: dict[str, str] = {}
-        self._cards: dict[str | None, Card] = {}
-        self._pulse: Pulse | None = None
+        self._cards = Cards(self.snapshot, self.obey, can_show=has_widgets)
         self._app: FastAPI | None = None
         self._server: Server | None = None
         self._kernel_loop = KernelLoop.running()
@@ -116,11 +113,7 @@ class Session:
     def close(self) -> None:
         """Stop and remove everything this session brought."""
         self.stop_all()
-        for card in self._cards.values():
-            card.close()
-        self._cards.clear()
-        if self._pulse is not None:
-            self._pulse.stop()
+        self._cards.close()
         with self._lock:
             folder, self._folder = self._folder, None
         if folder is not None:
@@ -168,13 +161,12 @@ class Session:
 
     def changed(self) -> None:
         """Let the cards show it at once."""
-        if self._pulse is not None:
-            self._pulse.wake()
+        self._cards.wake()
 
     def snapshot(self, name: str | None = None) -> dict[str, Any]:
         """What a card shows: one endpoint, or (None) all of them."""
         shown = list(self.registry) if name is None else [each for each in self.registry if each.name == name]
-        entries = [self._entry(served) for served in shown]
+        entries = [entry_of(served, self.url_of(served.name), self.token(served.name)) for served in shown]
         return {"endpoints": entries, "dashboard": name is None, "gone": name is not None and not entries}
 
     def obey(self, order: str, name: str) -> str:
@@ -197,52 +189,7 @@ class Session:
 
     def show(self, name: str | None) -> bool:
         """Display the card of one endpoint, or the dashboard; False where cards cannot be shown."""
-        if not self._has_widgets:
-            return False
-        from IPython.display import display
-
-        bundle = self._card(name)._repr_mimebundle_()
-        if bundle is None:  # the widgets of this kernel are switched off
-            return False
-        data, metadata = bundle
-        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]  # IPython is untyped
-        return True
-
-    def _entry(self, served: Served) -> dict[str, Any]:
-        url, token = self.url_of(served.name), self.token(served.name)
-        profile = served.profile
-        return {
-            **served.metadata(),
-            "holders": list(served.holders()),
-            "url": url,
-            "page_url": url if token is None else f"{url}?token={token}",
-            "token": token,
-            "model": {
-                "type": profile.type_name,
-                "library": profile.library,
-                "library_version": profile.library_version,
-                "task": str(profile.task),
-                "classes": profile.classes and list(profile.classes),
-                "features": [feature.to_dict() for feature in profile.features],
-            },
-            "signatures": [str(method.signature) for method in served.methods.values()],
-            "history": served.traffic.history(),
-            "curl": curl_line(f"{url}{profile.main.method}/", token, profile.main.example),
-        }
-
-    def _card(self, name: str | None) -> Card:
-        """One card a name: a cell that is run again shows the same truth as all its copies."""
-        from .card import Card
-        from .pulse import Pulse
-
-        with self._lock:
-            if self._pulse is None:
-                self._pulse = Pulse()
-            card = self._cards.get(name)
-            if card is None:
-                card = self._cards[name] = Card(partial(self.snapshot, name), self.obey)
-                self._pulse.add(card)
-        return card
+        return self._cards.show(name)
 
     def _check_free(self, name: str) -> None:
         taken = {getattr(route, "path", "").strip("/").partition("/")[0] for route in self.app.routes}

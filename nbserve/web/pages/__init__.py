@@ -134,7 +134,8 @@ def _known_asset(name: str) -> tuple[bytes, str]:
 
 def _page(template: str, *, root: str, title: str, **parts: str) -> str:
     """Fill a template; every part is HTML already, `root` and `title` are text."""
-    return _template(template).substitute(parts, root=_text(root), title=_text(title))
+    common = {"root": _text(root), "title": _text(title)}
+    return _template(template).substitute(parts, head=_template("head.html").substitute(common), **common)
 
 
 @cache
