@@ -7,29 +7,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import Busy, ServerError
 from .blame import forget_locals
 
-__all__ = ["CoroutineThread", "Engine", "Lane"]
+__all__ = ["CoroutineThread", "Lane"]
 
 T = TypeVar("T")
 
 IDLE_S = 10.0
 """How long a lane's thread waits for the next call before it leaves."""
-
-
-class Engine(Protocol):
-    """Takes calls and answers futures."""
-
-    def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Run `work()` soon. Raises `Busy` when the queue is full."""
-        ...
-
-    def retire(self) -> None:
-        """No more calls are expected: finish those in the queue and let the threads go."""
-        ...
 
 
 class Lane:
