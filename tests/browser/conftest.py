@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -43,9 +45,16 @@ class JupyterServer:
         return f"{self.url}{'lab/tree' if app == 'lab' else 'notebooks'}/{path}?reset&token={self.token}"
 
     def end_kernels(self) -> None:
-        """End every kernel, so that the next notebook finds none."""
-        for kernel in self._api("GET", "kernels"):
-            self._api("DELETE", f"kernels/{kernel['id']}")
+        """End every kernel, so that the next notebook finds none.
+
+        Jupyter answers 500 for one that is just being restarted: it is asked again.
+        """
+        deadline = monotonic() + START_S
+        while (kernels := self._api("GET", "kernels")) and monotonic() < deadline:
+            for kernel in kernels:
+                with contextlib.suppress(HTTPError):
+                    self._api("DELETE", f"kernels/{kernel['id']}")
+        assert not kernels
 
     def _api(self, method: str, path: str) -> Any:
         request = Request(f"{self.url}api/{path}", method=method, headers={"Authorization": f"token {self.token}"})
