@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,17 +17,9 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-CHROMIUM_ARGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
+from tests.chromium import launched
+
 START_S = 60
 SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False}}
 
@@ -220,12 +211,8 @@ def jp_server_cleanup() -> None:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The browser; no longer than a module, because no other loop can run on this thread meanwhile."""
-    if CHROMIUM is None:
-        pytest.fail("The browser tests need Chromium: install it with your system's packages.")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

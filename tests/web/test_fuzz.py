@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis.specs.openapi import checks
 from sklearn.model_selection import GridSearchCV
 
 from nbserve.notebook.session import Session
 from tests.client import Caller, opened
 from tests.models import text_pipeline, titanic_frame, titanic_input, titanic_pipeline
-
-schemathesis = pytest.importorskip("schemathesis")
-checks = pytest.importorskip("schemathesis.specs.openapi.checks")
 
 pytestmark = [pytest.mark.fuzz, pytest.mark.filterwarnings("ignore::RuntimeWarning:sklearn")]
 

@@ -309,25 +309,24 @@ def test_nothing_is_printed(serve: Serve, caller: Caller, capfd: pytest.CaptureF
 
 
 def test_it_serves_beside_a_running_loop_that_was_made_to_nest() -> None:
-    nest_asyncio = pytest.importorskip("nest_asyncio")
-    program = f"""
+    program = """
 import asyncio, httpx
 import nest_asyncio
 nest_asyncio.apply()
 from nbserve.web.server import Server
 
 async def app(scope, receive, send):
-    await send({{"type": "http.response.start", "status": 200, "headers": []}})
-    await send({{"type": "http.response.body", "body": b"ok"}})
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
 
 async def cell():
     server = Server(app)
-    assert httpx.get(f"http://127.0.0.1:{{server.port}}/", trust_env=False).text == "ok"
+    assert httpx.get(f"http://127.0.0.1:{server.port}/", trust_env=False).text == "ok"
     server.stop()
     assert not server.is_alive
 
 asyncio.run(cell())
-print("served", {nest_asyncio.__name__!r})
+print("served", nest_asyncio.__name__)
 """
     assert "served" in _run(program)
 

@@ -12,10 +12,8 @@ from typing import Any
 
 import pytest
 from canned import ENDPOINTS, EVIL, IRIS_NAMES, IRIS_ROW
-from stand_in import TOKEN, StandIn
-
-pytest.importorskip("playwright")
 from playwright.sync_api import Page, expect
+from stand_in import TOKEN, StandIn
 
 pytestmark = pytest.mark.browser
 
