@@ -32,7 +32,7 @@ export function durationText(ms) {
 function figures(view) {
   const { memory = {}, counters = { requests: 0, errors: 0, rows: 0, in_flight: 0 }, latency_ms: latency = {} } = view;
   const isAside = view.state === "unloaded" && Boolean(memory.spilled_bytes);
-  const inMemory = view.state === "loaded" ? bytesText(memory.model_bytes) : view.state === "loading" ? "–" : "0 B";
+  const inMemory = view.state === "loaded" ? bytesText(memory.model_bytes) : "–";
   return [
     isAside ? ["On disk", bytesText(memory.spilled_bytes)] : ["Memory", inMemory],
     ["Requests", counters.requests.toLocaleString("en")],
