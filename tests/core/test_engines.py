@@ -5,12 +5,30 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 import pytest
 
 from nbserve.core.engines import CoroutineThread, Lane
 from nbserve.errors import Busy
+
+
+@contextmanager
+def occupied(lane: Lane) -> Iterator[None]:
+    """The lane's one thread is busy for the length of the block."""
+    begun, gate = threading.Event(), threading.Event()
+
+    def block() -> None:
+        begun.set()
+        assert gate.wait(10)
+
+    running = lane.submit(block)
+    assert begun.wait(10)
+    yield
+    gate.set()
+    running.result(10)
 
 
 def test_calls_run_one_after_the_other_on_the_lanes_own_thread() -> None:
@@ -36,55 +54,28 @@ def test_at_most_as_many_calls_run_at_once_as_there_are_threads() -> None:
 
 def test_a_full_queue_refuses_one_more_call_and_takes_the_last_one() -> None:
     lane = Lane("iris", limit=2)
-    begun, gate = threading.Event(), threading.Event()
-
-    def block() -> None:
-        begun.set()
-        assert gate.wait(10)
-
-    running = lane.submit(block)
-    assert begun.wait(10)
-    waiting = [lane.submit(lambda: 1), lane.submit(lambda: 2)]
-    with pytest.raises(Busy, match="2 calls waiting"):
-        lane.submit(lambda: 3)
-    gate.set()
-    running.result(10)
+    with occupied(lane):
+        waiting = [lane.submit(lambda: 1), lane.submit(lambda: 2)]
+        with pytest.raises(Busy, match="2 calls waiting"):
+            lane.submit(lambda: 3)
     assert [each.result(10) for each in waiting] == [1, 2]
     lane.retire()
 
 
 def test_calls_that_were_given_up_make_room_in_a_full_queue() -> None:
     lane = Lane("iris", limit=1)
-    begun, gate = threading.Event(), threading.Event()
-
-    def block() -> None:
-        begun.set()
-        assert gate.wait(10)
-
-    running = lane.submit(block)
-    assert begun.wait(10)
-    assert lane.submit(lambda: 1).cancel()
-    waiting = lane.submit(lambda: 2)
-    gate.set()
-    running.result(10)
+    with occupied(lane):
+        assert lane.submit(lambda: 1).cancel()
+        waiting = lane.submit(lambda: 2)
     assert waiting.result(10) == 2
     lane.retire()
 
 
 def test_a_call_that_was_taken_back_never_runs() -> None:
     lane = Lane("iris")
-    begun, gate, ran = threading.Event(), threading.Event(), threading.Event()
-
-    def block() -> None:
-        begun.set()
-        assert gate.wait(10)
-
-    running = lane.submit(block)
-    assert begun.wait(10)
-    taken_back = lane.submit(ran.set)
-    assert taken_back.cancel()
-    gate.set()
-    running.result(10)
+    ran = threading.Event()
+    with occupied(lane):
+        assert lane.submit(ran.set).cancel()
     lane.submit(lambda: None).result(10)
     assert not ran.is_set()
     lane.retire()
