@@ -2,7 +2,7 @@
 #   make demo    the main job, shown: the quickstart runs, another process calls it, JupyterLab opens (LAB=0: it does not)
 #   make test    all tests, those in a real browser included
 #   make check   formatting, lint, types, the floors of the house
-#   make bench   how long from %serve to the first answer
+#   make bench   how long from %serve to the first answer, and what looking at a model takes
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -28,6 +28,7 @@ check: $(VENV)/check
 
 bench: $(VENV)/test
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/looking.py
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("nbserve needs Python 3.11 or newer")'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -79,17 +78,6 @@ def test_the_nodes_of_trees_are_counted() -> None:
     forest = RandomForestClassifier(10, random_state=0).fit(iris_array(), iris_target())
     nodes = sum(tree.tree_.node_count for tree in forest.estimators_)
     assert size_of(forest) > nodes * (64 + 3 * 8)
-
-
-def test_a_forest_is_weighed_in_an_instant() -> None:
-    forest = RandomForestClassifier(100, random_state=0).fit(iris_array(), iris_target())
-
-    def measured() -> float:
-        begun = time.perf_counter()
-        size_of(forest)
-        return time.perf_counter() - begun
-
-    assert min(measured() for _ in range(3)) < 0.1
 
 
 def test_the_training_data_that_a_model_keeps_is_counted() -> None:
