@@ -14,7 +14,7 @@ import pytest
 import nbserve
 
 HEAVY = (
-    *("IPython", "anywidget", "anyio", "asyncio", "cloudpickle", "fastapi", "ipywidgets", "jupyter_server", "numpy"),
+    *("IPython", "anywidget", "anyio", "asyncio", "fastapi", "ipywidgets", "jupyter_server", "numpy"),
     *("orjson", "pandas", "pydantic", "sklearn", "starlette", "tornado", "traitlets", "uvicorn", "uvloop"),
 )
 BUDGET_S = 0.030

@@ -65,8 +65,8 @@ def _root(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
-def _page(text: str, policy: str = pages.CONTENT_SECURITY_POLICY) -> HTMLResponse:
-    return HTMLResponse(text, headers=PAGE_HEADERS | {"content-security-policy": policy})
+def _page(text: str) -> HTMLResponse:
+    return HTMLResponse(text, headers=PAGE_HEADERS)
 
 
 Endpoint = Annotated[Served, Depends(_served)]
@@ -132,7 +132,7 @@ async def ready(request: Request) -> Response:
 @session_routes.get("/docs", response_model=None)
 async def docs(request: Request) -> Response:
     page = pages.docs_page(root=_root(request), title=request.app.title)
-    return _page(page, pages.DOCS_CONTENT_SECURITY_POLICY)
+    return _page(page)
 
 
 @session_routes.get("/openapi.json", response_model=None)

@@ -18,7 +18,6 @@ from urllib.parse import quote
 
 __all__ = [
     "CONTENT_SECURITY_POLICY",
-    "DOCS_CONTENT_SECURITY_POLICY",
     "asset",
     "docs_page",
     "endpoint_page",
@@ -31,8 +30,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
 )
-DOCS_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY
-"""The documentation's policy: Swagger UI, as it is used here, needs nothing more than the other pages."""
+"""Sent with every page; Swagger UI, as it is used here, needs nothing more."""
 
 _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
