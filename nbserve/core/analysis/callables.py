@@ -18,12 +18,12 @@ from .intent import (
     Intent,
     array_kind,
     builtin_intent,
-    code_owner,
     frame_intent,
     intent_of,
     polars_row,
 )
 from .plain import plain, root_package
+from .scope import code_owner
 
 __all__ = ["Reading", "is_async", "read_callable"]
 

@@ -4,18 +4,18 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import FunctionType, MethodType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from ..schema import Container, DataKind
 from .bytecode import usage_of
 from .conventions import keeps_conventions
 from .plain import words
+from .scope import CACHED, Scope, code_owner
 from .symbols import EACH, Attribute, Constant, Name, Usage
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "Intent",
     "array_kind",
     "builtin_intent",
-    "code_owner",
     "column_examples",
     "frame_intent",
     "intent_of",
@@ -57,9 +56,7 @@ CELLS = {"str": "some text", "dt": "2024-01-01T00:00:00"}
 ROW_CALLS = words("sum max min list tuple sorted set any all")
 NUMBER_CALLS = words("math int float range abs round chr")
 LIST_CALLS = words("len zip list tuple sum max min sorted set enumerate reversed map filter all any fsum prod")
-ARRAY_PACKAGES = frozenset(["numpy", "scipy", "sklearn"])
 WIDEST = 64
-CACHED = type(functools.lru_cache(lambda: None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +92,7 @@ def intent_of(call: Callable[..., Any], argument: str) -> Intent:
         value = value if isinstance(value, str) else 1.0
         return Intent(DataKind.VALUE, Container.PYTHON, "a cache takes no lists and no objects", value=value)
     usage = usage_of(function.__code__, argument)
-    scope = _Scope(function, owner)
+    scope = Scope(function, owner)
     for rule in RULES:
         found = rule(usage, scope, argument)
         if found is not None:
@@ -138,72 +135,7 @@ def polars_row(call: Any, argument: str) -> dict[str, float] | None:
     return dict.fromkeys([*usage.columns, *usage.expressions], 1.0) or None
 
 
-def code_owner(call: Any) -> tuple[FunctionType | None, Any]:
-    """The Python function that runs when `call` is called, and its `self`; (None, None) when there is none."""
-    owner: Any = None
-    while True:
-        if isinstance(call, functools.partial):
-            call = call.func
-        elif isinstance(call, MethodType):
-            call, owner = call.__func__, call.__self__
-        elif isinstance(call, CACHED):
-            call = call.__wrapped__
-        elif isinstance(call, FunctionType):
-            inner = inspect.unwrap(call)
-            return (inner if isinstance(inner, FunctionType) else call), owner
-        elif isinstance(call, type) or not isinstance(type(call).__call__, FunctionType):
-            return None, None
-        else:
-            call, owner = type(call).__call__, call
-
-
-class _Scope:
-    """The values that names in a function stand for, looked up without running anything."""
-
-    def __init__(self, function: FunctionType, owner: Any) -> None:
-        self._function = function
-        self._self_name = function.__code__.co_varnames[:1] if owner is not None else ()
-        self._owner = owner
-
-    def value(self, symbol: Any) -> Any:
-        if isinstance(symbol, Name):
-            return self._named(symbol.name)
-        if isinstance(symbol, Attribute):
-            of = self.value(symbol.of)
-            return _own_attribute(of, symbol.name)
-        return None
-
-    def packages(self, names: set[str]) -> set[str]:
-        """The array packages that the function's globals refer to."""
-        found = set()
-        for name in names:
-            value = self._function.__globals__.get(name)
-            module = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-            if isinstance(module, str):
-                found.add(module.partition(".")[0])
-        return found & ARRAY_PACKAGES
-
-    def _named(self, name: str) -> Any:
-        if name in self._self_name:
-            return self._owner
-        freevars = self._function.__code__.co_freevars
-        if name not in freevars:
-            return self._function.__globals__.get(name)
-        try:
-            return (self._function.__closure__ or ())[freevars.index(name)].cell_contents
-        except ValueError:  # not assigned yet
-            return None
-
-
-def _own_attribute(of: Any, name: str) -> Any:
-    """An attribute of a module or in an object's `__dict__`: no property is run."""
-    try:
-        return object.__getattribute__(of, "__dict__").get(name)
-    except AttributeError:
-        return None
-
-
-def _delegate(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+def _delegate(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     touched = usage.attributes or usage.operands or usage.columns or usage.array_subscript or usage.iterated
     if touched or len(usage.calls) != 1 or not isinstance(usage.calls[0], Attribute):
         return None
@@ -215,7 +147,7 @@ def _delegate(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
     return Intent(DataKind.MATRIX, Container.NUMPY, because, delegate=holder, method=called.name)
 
 
-def _frame(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+def _frame(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     has_pandas = "pandas" in sys.modules
     seen = usage.attributes & FRAME_ATTRIBUTES
     if not has_pandas or (usage.array_subscript and not seen):
@@ -237,16 +169,16 @@ def frame_intent(call: Callable[..., Any], argument: str) -> Intent:
     because = f"{argument} is annotated so"
     if function is None:
         return Intent(DataKind.VALUE, Container.PANDAS, because)
-    return _frame_read(usage_of(function.__code__, argument), _Scope(function, owner), because)
+    return _frame_read(usage_of(function.__code__, argument), Scope(function, owner), because)
 
 
-def _frame_read(usage: Usage, scope: _Scope, because: str) -> Intent:
+def _frame_read(usage: Usage, scope: Scope, because: str) -> Intent:
     columns = tuple(dict.fromkeys([*_columns(usage, scope), *_columns_by_attribute(usage)]))
     row = {name: _cell(name, usage) for name in columns}
     return Intent(DataKind.VALUE, Container.PANDAS, because, columns, row or None)
 
 
-def _columns(usage: Usage, scope: _Scope) -> tuple[str, ...]:
+def _columns(usage: Usage, scope: Scope) -> tuple[str, ...]:
     """The columns that are named in subscripts, by a text or by an attribute of the object that holds some."""
     found = list(usage.columns)
     for key in usage.keys_of_rows:
@@ -284,7 +216,7 @@ def _subscript_text(columns: tuple[str, ...]) -> str:
     return f"[{columns[0]!r}]" if columns else "[…]"
 
 
-def _texts(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+def _texts(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     seen = usage.item_attributes & TEXT_ATTRIBUTES
     if not seen:
         return None
@@ -292,7 +224,7 @@ def _texts(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
     return Intent(DataKind.TEXTS, Container.PYTHON, because, row="some text")
 
 
-def _array(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+def _array(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     reason = _array_reason(usage, scope, argument)
     if reason is None:
         return None
@@ -306,7 +238,7 @@ def array_kind(argument: str) -> DataKind:
     return DataKind.MATRIX if argument.casefold() in DATA_NAMES and argument != "x" else DataKind.VALUE
 
 
-def _array_reason(usage: Usage, scope: _Scope, argument: str) -> str | None:
+def _array_reason(usage: Usage, scope: Scope, argument: str) -> str | None:
     seen = usage.attributes & ARRAY_ATTRIBUTES
     if seen:
         return f"the code uses {argument}.{min(seen)}"
@@ -326,14 +258,14 @@ def _root(symbol: Any) -> str:
     return symbol.name if isinstance(symbol, Name) else ""
 
 
-def _mapping(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+def _mapping(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     if not usage.columns:
         return None
     because = f"the code uses {argument}[{usage.columns[0]!r}]"
     return Intent(DataKind.VALUE, Container.PYTHON, because, value=dict.fromkeys(usage.columns, 1.0))
 
 
-def _scalar(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+def _scalar(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     if argument.casefold() in DATA_NAMES:
         return None
     seen = usage.attributes & TEXT_ATTRIBUTES
@@ -358,7 +290,7 @@ def looks_like(call: Callable[..., Any], argument: str) -> Any:
     return [1.0, 2.0] if is_list or usage.attributes & ARRAY_ATTRIBUTES else 1.0
 
 
-def _items(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+def _items(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     if not usage.iterated:
         return None
     if usage.keys:
@@ -371,14 +303,14 @@ def _items(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
     return Intent(DataKind.VALUE, Container.PYTHON, f"the code goes through {argument} item by item", row=_item(usage))
 
 
-def _references(usage: Usage, scope: _Scope, argument: str) -> Intent | None:
+def _references(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     packages = scope.packages(usage.names)
     if not packages:
         return None
     return Intent(DataKind.VALUE, Container.NUMPY, f"the code uses {min(packages)}", row=_row(usage, scope))
 
 
-def _row(usage: Usage, scope: _Scope) -> Any:
+def _row(usage: Usage, scope: Scope) -> Any:
     """A row as wide as the weights that the rows are multiplied with."""
     for operand in usage.operands:
         shape = getattr(scope.value(operand.other), "shape", None)
@@ -397,5 +329,5 @@ def _item(usage: Usage) -> Any:
     return None
 
 
-Rule = Callable[[Usage, _Scope, str], "Intent | None"]
+Rule = Callable[[Usage, Scope, str], "Intent | None"]
 RULES: tuple[Rule, ...] = (_delegate, _scalar, _frame, _texts, _array, _mapping, _items, _references)

@@ -15,11 +15,12 @@ from .callables import Reading, read_callable
 from .conventions import PREDICTION_METHODS, attribute_of, from_sklearn, is_users_own, keeps_conventions, served_methods
 from .examples import Rows, features_for_code, parameters_example, rows_for_code, rows_for_input, with_sample
 from .fitting import check_fitted
-from .intent import code_owner, joined_intents
+from .intent import joined_intents
 from .namespace import polars_sample
 from .outputs import inverse_input_of, outputs_of
 from .plain import root_package
 from .refusals import nothing_to_call, refuse_what_is_no_model
+from .scope import code_owner
 from .sklearn import Input, classes_of, first_code, input_of, is_row_wise, settings_of
 from .sklearn import task_of as sklearn_task_of
 
