@@ -12,7 +12,9 @@
     ├── ModelError                   the model's own fault
     │   └── OutputError
     ├── LoadError                    the model could not be brought into memory
-    │   └── SpillError               … or could not be put aside
+    │   ├── OverBudget               … since there is no room for it
+    │   ├── SpillError               … or could not be put aside
+    │   └── UnloadError              … or was not let go of
     ├── AccessError
     │   ├── TokenMissing
     │   └── TokenRefused
@@ -54,13 +56,19 @@ __all__ = [
     "NotFound",
     "OptionError",
     "OutputError",
+    "OverBudget",
     "PortTaken",
     "ServerError",
     "SpillError",
     "TokenMissing",
     "TokenRefused",
+    "UnloadError",
     "nearest",
+    "shortened",
 ]
+
+
+LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +170,18 @@ class SpillError(LoadError):
     code = "spill_failed"
 
 
+class OverBudget(LoadError):
+    """The session's memory budget has no room for the model."""
+
+    code = "over_budget"
+
+
+class UnloadError(LoadError):
+    """The user's own code did not let go of the model."""
+
+    code = "unload_failed"
+
+
 class AccessError(NbserveError):
     """The caller may not."""
 
@@ -232,5 +252,11 @@ class PortTaken(ServerError):
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """A sentence's tail that names the known word nearest to `word`, or nothing: ` Did you mean 'age'?`"""
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    begun = [each for each in known if len(word) > 2 and each.startswith(word)]
+    close = begun or get_close_matches(word, known, n=1, cutoff=0.6)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def shortened(name: str) -> str:
+    """A name that was sent, in quotes: as much of it as any name can have."""
+    return repr(name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…")

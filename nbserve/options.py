@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -10,7 +11,10 @@ from typing import Any
 
 from .errors import OptionError, nearest
 
-__all__ = ["OPTIONS", "Option", "Options", "check_name", "options_from"]
+__all__ = ["OPTIONS", "Option", "Options", "check_name", "environment_options", "options_from", "read_option"]
+
+ENVIRONMENT = "NBSERVE_"
+"""What the environment's names of the options begin with: ``NBSERVE_BUDGET=2GB``."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -23,7 +27,8 @@ class Option:
     """One option of `serve`.
 
     `read` turns what was typed into the value and raises ValueError with what is allowed. `metavar` is None for a
-    switch, whose flag is then `--no-name`.
+    switch; the flag of one that is on is `--no-name`. `is_shared` says that a default for all endpoints makes sense:
+    it can be set by ``%config`` and in the environment.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Option:
     read: Callable[[Any], Any]
     help: str
     metavar: str | None
+    is_shared: bool = True
 
     @property
     def label(self) -> str:
@@ -39,7 +45,12 @@ class Option:
 
     @property
     def flag(self) -> str:
-        return f"--no-{self.label}" if self.metavar is None else f"--{self.label}"
+        return f"--no-{self.label}" if self.metavar is None and self.default else f"--{self.label}"
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return ENVIRONMENT + self.label.replace("-", "_").upper()
 
 
 def _name(given: Any) -> str:
@@ -48,6 +59,13 @@ def _name(given: Any) -> str:
     if given in RESERVED_NAMES:
         raise ValueError(f"a name other than {', '.join(sorted(RESERVED_NAMES))}")
     return given
+
+
+def _path(given: Any) -> str:
+    """``/model``, the same as the name ``model``."""
+    if not isinstance(given, str) or not given.strip("/"):
+        raise ValueError("a path of one part, such as /model")
+    return _name(given.removeprefix("/").removesuffix("/"))
 
 
 def _integer(least: int, most: int) -> Callable[[Any], int]:
@@ -85,6 +103,9 @@ def _quantity(units: Mapping[str, float], allowed: str) -> Callable[[Any], float
     return read
 
 
+_time = _quantity(_TIME_UNITS, "a time above 0, such as 30s, 500ms or 2m")
+
+
 def _size(given: Any) -> int:
     allowed = "a size of 1 byte or more, such as 64MiB or 500kB"
     size = _quantity(_SIZE_UNITS, allowed)(given)
@@ -93,10 +114,20 @@ def _size(given: Any) -> int:
     return int(size)
 
 
+def _budget(given: Any) -> int:
+    """0 is none."""
+    is_none = given == "none" or (type(given) is int and given == 0)
+    return 0 if is_none else _size(given)
+
+
 def _switch(given: Any) -> bool:
-    if not isinstance(given, bool):
+    read = _WORDS.get(given.strip().lower()) if isinstance(given, str) else given
+    if not isinstance(read, bool):
         raise ValueError("True or False")
-    return given
+    return read
+
+
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 def _choice(*choices: str) -> Callable[[Any], str]:
@@ -109,18 +140,15 @@ def _choice(*choices: str) -> Callable[[Any], str]:
 
 
 OPTIONS: tuple[Option, ...] = (
-    Option("name", None, _name, "the endpoint's name, the first part of its path (default: the variable's)", "NAME"),
+    Option(
+        "name", None, _name, "the endpoint's name, the first part of its path (default: the variable's)", "NAME", False
+    ),
+    Option("path", None, _path, "the same, as a path: /model", "PATH", False),
     Option("port", None, _integer(0, 65535), "listen here (default: any free port); one port serves a session", "PORT"),
     Option("token", True, _switch, "serve without a token, to everybody on this machine", None),
     Option("threads", 1, _integer(1, 64), "calls of the model at once; more than 1 if it is thread-safe", "N"),
     Option("queue", 1024, _integer(1, 1_000_000), "calls that may wait; one more is answered 429", "N"),
-    Option(
-        "deadline_s",
-        60.0,
-        _quantity(_TIME_UNITS, "a time above 0, such as 30s, 500ms or 2m"),
-        "an answer that takes longer is given up, 504",
-        "TIME",
-    ),
+    Option("deadline_s", 60.0, _time, "an answer that takes longer is given up, 504", "TIME"),
     Option("body_limit", 64 * 1024**2, _size, "the largest request body, such as 64MiB; a larger one is 413", "SIZE"),
     Option(
         "loop",
@@ -128,6 +156,17 @@ OPTIONS: tuple[Option, ...] = (
         _choice("own", "kernel"),
         "where an async model is awaited: on a loop of its own, or on the kernel's, with what was made there",
         "LOOP",
+    ),
+    Option("eager", False, _switch, "load it now, and not with the first request", None),
+    Option("trust", False, _switch, "loading the file may run the code in it", None),
+    Option("load_deadline_s", 600.0, _time, "a load that takes longer has failed, 503", "TIME"),
+    Option("idle_s", None, _time, "unload it after so long without a request, such as 10m", "TIME"),
+    Option(
+        "budget",
+        None,
+        _budget,
+        "memory for all loaded models of the session, such as 2GB, or none; those least recently used leave first",
+        "SIZE",
     ),
 )
 
@@ -137,6 +176,7 @@ class Options:
     """The options of one endpoint, read and checked."""
 
     name: str | None = None
+    path: str | None = None
     port: int | None = None
     token: bool = True
     threads: int = 1
@@ -144,6 +184,16 @@ class Options:
     deadline_s: float = 60.0
     body_limit: int = 64 * 1024**2
     loop: str = "own"
+    eager: bool = False
+    trust: bool = False
+    load_deadline_s: float = 600.0
+    idle_s: float | None = None
+    budget: int | None = None
+
+    @property
+    def wanted_name(self) -> str | None:
+        """The name that was given, in either form."""
+        return self.name or self.path
 
 
 assert [option.name for option in OPTIONS] == [field.name for field in fields(Options)]
@@ -152,28 +202,39 @@ assert Options() == Options(**{option.name: option.default for option in OPTIONS
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
-def options_from(given: Mapping[str, Any]) -> Options:
-    """Read what was given by name. Raises `OptionError` that names the option, what is allowed, or the nearest name."""
-    read: dict[str, Any] = {}
-    for name, value in given.items():
-        option = _BY_NAME.get(name)
-        if option is None:
+def options_from(given: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> Options:
+    """Read what was given by name; `shared` are the defaults of all endpoints, of the same form.
+
+    Raises `OptionError` that names the option, what is allowed, or the nearest name.
+    """
+    for name in given:
+        if name not in _BY_NAME:
             raise OptionError(f"There is no option {name!r}.{nearest(name, list(_BY_NAME))}", _known())
-        if value is not None:
-            read[name] = _read(option, value)
-    return Options(**read)
+    merged = {**(shared or {}), **{name: value for name, value in given.items() if value is not None}}
+    options = Options(**{name: read_option(name, value) for name, value in merged.items() if value is not None})
+    if options.name is not None and options.path not in (None, options.name):
+        raise OptionError("--name and --path are two names for one endpoint.", "Give one of them.")
+    return options
 
 
-def check_name(name: str) -> str:
-    """The name, if an endpoint can have it. Raises `OptionError`."""
-    return str(_read(_BY_NAME["name"], name))
+def environment_options(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The options that the environment sets for all endpoints, as they stand there."""
+    found = {option.name: environment.get(option.variable) for option in OPTIONS if option.is_shared}
+    return {name: value for name, value in found.items() if value}
 
 
-def _read(option: Option, value: Any) -> Any:
+def read_option(name: str, value: Any) -> Any:
+    """The value of one option. Raises `OptionError`."""
+    option = _BY_NAME[name]
     try:
         return option.read(value)
     except ValueError as error:
         raise OptionError(f"{option.label} cannot be {value!r}.", f"Allowed: {error}.") from None
+
+
+def check_name(name: str) -> str:
+    """The name, if an endpoint can have it. Raises `OptionError`."""
+    return str(read_option("name", name))
 
 
 def _known() -> str:

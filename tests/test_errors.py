@@ -39,7 +39,7 @@ def test_the_drawing_of_the_tree_is_the_tree() -> None:
 
 def test_every_error_is_exported_and_the_exports_are_sorted() -> None:
     assert errors.__all__ == sorted(errors.__all__)
-    assert {kind.__name__ for kind in KINDS} | {"Fault", "nearest"} == set(errors.__all__)
+    assert {kind.__name__ for kind in KINDS} | {"Fault", "nearest", "shortened"} == set(errors.__all__)
 
 
 def test_no_two_errors_share_a_code() -> None:

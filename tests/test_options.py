@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbserve.errors import OptionError
-from nbserve.options import OPTIONS, RESERVED_NAMES, Options, check_name, options_from
+from nbserve.options import OPTIONS, RESERVED_NAMES, Options, check_name, environment_options, options_from
 
 GOOD: list[tuple[str, Any, Any]] = [
     ("name", "a", "a"),
@@ -18,6 +18,22 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("port", "65535", 65535),
     ("token", False, False),
     ("token", True, True),
+    ("token", "off", False),
+    ("path", "/model", "model"),
+    ("path", "model", "model"),
+    ("path", "/model/", "model"),
+    ("eager", True, True),
+    ("eager", "1", True),
+    ("trust", True, True),
+    ("trust", "No", False),
+    ("load_deadline_s", "1ms", 0.001),
+    ("load_deadline_s", "10m", 600.0),
+    ("idle_s", "10m", 600.0),
+    ("idle_s", 0.5, 0.5),
+    ("budget", "2GB", 2_000_000_000),
+    ("budget", 1, 1),
+    ("budget", "none", 0),
+    ("budget", 0, 0),
     ("threads", "1", 1),
     ("threads", 64, 64),
     ("queue", 1, 1),
@@ -55,8 +71,22 @@ BAD: list[tuple[str, Any, str]] = [
     ("port", "http", "a whole number from 0 to 65535"),
     ("port", True, "a whole number from 0 to 65535"),
     ("port", 80.0, "a whole number from 0 to 65535"),
-    ("token", "no", "True or False"),
+    ("token", "secret", "True or False"),
     ("token", 0, "True or False"),
+    ("path", "", "a path of one part"),
+    ("path", "/", "a path of one part"),
+    ("path", "/v1/model", "letters, digits"),
+    ("path", "//model", "letters, digits"),
+    ("path", 3, "a path of one part"),
+    ("eager", "soon", "True or False"),
+    ("eager", 1, "True or False"),
+    ("trust", "me", "True or False"),
+    ("load_deadline_s", 0, "a time above 0"),
+    ("idle_s", "0s", "a time above 0"),
+    ("idle_s", True, "a time above 0"),
+    ("budget", "0GB", "a size of 1 byte or more"),
+    ("budget", False, "a size of 1 byte or more"),
+    ("budget", "much", "a size of 1 byte or more"),
     ("threads", 0, "a whole number from 1 to 64"),
     ("threads", 65, "a whole number from 1 to 64"),
     ("queue", 0, "a whole number from 1 to 1000000"),
@@ -120,6 +150,28 @@ def test_a_name_alone_is_checked_alike() -> None:
 
 def test_the_flags_are_what_people_type() -> None:
     assert [option.flag for option in OPTIONS] == [
-        *("--name", "--port", "--no-token", "--threads", "--queue", "--deadline", "--body-limit", "--loop")
+        *("--name", "--path", "--port", "--no-token", "--threads", "--queue", "--deadline", "--body-limit", "--loop"),
+        *("--eager", "--trust", "--load-deadline", "--idle", "--budget"),
     ]
     assert all(option.help and option.help[-1] != "." for option in OPTIONS)
+
+
+def test_a_path_is_the_name_in_another_form() -> None:
+    assert options_from({"path": "/model"}).wanted_name == "model"
+    assert options_from({"path": "/model", "name": "model"}).wanted_name == "model"
+    assert options_from({"name": "iris"}).wanted_name == "iris"
+    assert options_from({}).wanted_name is None
+    with pytest.raises(OptionError, match="two names for one endpoint"):
+        options_from({"path": "/model", "name": "iris"})
+
+
+def test_what_is_given_goes_before_what_all_endpoints_share() -> None:
+    shared = {"threads": "2", "idle_s": "1m"}
+    assert options_from({"threads": 3, "idle_s": None}, shared) == Options(threads=3, idle_s=60.0)
+
+
+def test_the_environment_sets_what_all_endpoints_share_and_no_name() -> None:
+    environment = {"NBSERVE_BUDGET": "2GB", "NBSERVE_LOAD_DEADLINE": "5s", "NBSERVE_NAME": "x", "NBSERVE_IDLE": ""}
+    assert environment_options(environment) == {"budget": "2GB", "load_deadline_s": "5s"}
+    with pytest.raises(OptionError, match="budget cannot be 'much'"):
+        options_from({}, environment_options({"NBSERVE_BUDGET": "much"}))

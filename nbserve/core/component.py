@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import Conflict, LoadError, NbserveError
-from .blame import reason_of
+from ..errors import Conflict, LoadError, NbserveError, OverBudget
+from .blame import forget_locals, reason_of
 
-__all__ = ["Component", "Source", "State", "UnloadReport"]
+__all__ = ["Component", "Listener", "Loading", "Source", "State", "UnloadReport", "leased_here"]
 
 M = TypeVar("M")
 R = TypeVar("R")
+
+
+LONGEST_LOOK_S = 1.0
+"""How long an unload that gives way to every use waits for those who only look at the model."""
 
 
 class State(StrEnum):
@@ -30,8 +36,23 @@ class Source(Protocol[M]):
     """Where a component's model comes back from."""
 
     @property
+    def label(self) -> str:
+        """What it is called: ``the notebook``, ``model.joblib``, the class of a user's component."""
+        ...
+
+    @property
     def spilled_bytes(self) -> int:
         """What was put aside weighs on disk."""
+        ...
+
+    @property
+    def expected_bytes(self) -> int:
+        """About what a load will weigh in memory, as far as that is known before it; 0: unknown."""
+        ...
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """Bytes read, and bytes in all, of the load that runs now; None when that is not known."""
         ...
 
     def load(self) -> M:
@@ -40,6 +61,10 @@ class Source(Protocol[M]):
 
     def keep(self, model: M) -> None:
         """Make sure that `load` can give the model back; called before it leaves memory. Raises `SpillError`."""
+        ...
+
+    def leave(self) -> None:
+        """Let go of whatever else holds the model; called once the slot is empty. Raises `UnloadError`."""
         ...
 
     def peek(self, look: Callable[[M], R]) -> R | None:
@@ -51,67 +76,166 @@ class Source(Protocol[M]):
         ...
 
 
+class Listener(Protocol):
+    """Who is told about loads. Called in the thread that loads."""
+
+    def before_load(self) -> None:
+        """Raises what keeps the model out of memory: `OverBudget`."""
+        ...
+
+    def arriving(self, model: Any) -> None:
+        """The model is in memory, and nobody has it yet; what this raises turns it away."""
+        ...
+
+    def after_load(self, error: BaseException | None) -> None:
+        """The load has ended, well or not."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class UnloadReport:
     """What an unload did: the state it left, the bytes that the process gave back, who still holds the model.
 
-    `was_loaded` is false when there was nothing to unload.
+    `resident_before_bytes` and `resident_after_bytes` are the process's resident set, 0 where the platform does not
+    tell. `was_loaded` is false when there was nothing to unload; `forgotten` are the names that were let go of.
     """
 
     state: State
     freed_bytes: int = 0
     holders: tuple[str, ...] = ()
     was_loaded: bool = True
+    resident_before_bytes: int = 0
+    resident_after_bytes: int = 0
+    forgotten: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return {"state": str(self.state), "freed_bytes": self.freed_bytes, "holders": list(self.holders)}
+        return {
+            "state": str(self.state),
+            "freed_bytes": self.freed_bytes,
+            "resident_before_bytes": self.resident_before_bytes,
+            "resident_after_bytes": self.resident_after_bytes,
+            "holders": list(self.holders),
+            "forgotten": list(self.forgotten),
+        }
+
+
+@dataclass(eq=False, slots=True)
+class Loading:
+    """A load that runs on a thread of its own, and everybody who waits for it.
+
+    The future comes to None, or to what went wrong.
+    """
+
+    outcome: Future[NbserveError | None]
+    began: float
+    overdue_at: float
+
+
+_leased: ContextVar[tuple[int, ...]] = ContextVar("nbserve_leased", default=())
+
+
+@contextmanager
+def leased_here(component: Component[Any]) -> Iterator[None]:
+    """What runs inside holds a lease of the component: to wait for the end of all leases would be for ever."""
+    before = _leased.get()
+    _leased.set((*before, id(component)))
+    try:
+        yield
+    finally:
+        _leased.set(before)
 
 
 class Component(Generic[M]):
     """Holds at most one loaded model, and the only way to reach it.
 
-    Thread-safe. Callers that arrive during a load share it; a load that fails stays failed, with its reason, until
-    `load` or `unload` is asked for. An unload waits for the leases in flight, and a caller that arrives meanwhile
-    takes the model back: there is never a second copy, and nobody is refused.
+    Thread-safe. Callers that arrive during a load share it. It runs on a thread of its own: who waits for it may give
+    up, and one that takes longer than `load_deadline_s` seconds is a failure; its thread is waited for, and not
+    doubled, by the next load. A load that fails stays failed, with its reason, until `load` or `unload` is asked for.
+
+    An unload waits for the leases in flight, and a caller that arrives meanwhile takes the model back: there is never
+    a second copy, and nobody is refused.
     """
 
-    def __init__(self, source: Source[M], model: M | None = None) -> None:
+    def __init__(
+        self,
+        source: Source[M],
+        model: M | None = None,
+        *,
+        load_deadline_s: float = threading.TIMEOUT_MAX,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.source = source
+        self.load_deadline_s = load_deadline_s
+        self._clock = clock
         self._slot = model
         self._leases = 0
+        self._looks = 0
         self._is_leaving = False
-        self._loading: Future[None] | None = None
-        self._failure: str | None = None
-        self._changed = threading.Condition()
+        self._loading: Loading | None = None
+        self._overdue: Loading | None = None
+        self._failure: NbserveError | None = None
+        self._changed = threading.Condition(threading.Lock())
         self._unloading = threading.Lock()
-        self._here = threading.local()
+        self._listeners: tuple[Listener, ...] = ()
         self.loads = 0
         self.unloads = 0
+        self.loaded_at = clock()
+        self.used_at: float | None = None
+
+    # --- what is true
 
     @property
     def state(self) -> State:
         with self._changed:
             if self._slot is not None:
                 return State.LOADED
-            if self._loading is not None:
+            if self._loading is not None and not self._is_overdue(self._loading):
                 return State.LOADING
             return State.UNLOADED if self._failure is None else State.FAILED
 
     @property
     def failure(self) -> str | None:
         """Why the last load failed, in one sentence."""
-        return self._failure
+        failure = self._failure
+        return None if failure is None else failure.problem
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a lease is held."""
+        return self._leases > 0
+
+    @property
+    def is_unloading(self) -> bool:
+        """Whether an unload is on its way: the model may leave at once."""
+        return self._unloading.locked()
+
+    @property
+    def unused_s(self) -> float:
+        """Seconds since the model was used or loaded."""
+        return self._clock() - max(self.loaded_at, self.used_at or 0.0)
+
+    @property
+    def last_used_s(self) -> float | None:
+        """Seconds since the last lease ended; None before the first."""
+        return None if self.used_at is None else self._clock() - self.used_at
+
+    @property
+    def loading_s(self) -> float | None:
+        """Seconds since the load that runs began."""
+        loading = self._loading
+        return None if loading is None else self._clock() - loading.began
+
+    # --- leases
 
     @contextmanager
     def lease(self) -> Iterator[M]:
         """The model, loaded if need be; it stays for the length of the block. Raises `LoadError`."""
         model = self.acquire()
-        self._here.leases = self._leases_here + 1
         try:
-            yield model
+            with leased_here(self):
+                yield model
         finally:
             del model  # before the release, so that whoever waits for it finds this frame empty
-            self._here.leases -= 1
             self.release()
 
     def acquire(self) -> M:
@@ -120,7 +244,9 @@ class Component(Generic[M]):
             model = self.try_acquire()
             if model is not None:
                 return model
-            self._load_once()
+            loading = self.begin_load()
+            if loading is not None:
+                self._wait_for(loading)
 
     def try_acquire(self) -> M | None:
         """The same without waiting: None when the model is not in memory."""
@@ -136,104 +262,247 @@ class Component(Generic[M]):
     def release(self) -> None:
         with self._changed:
             self._leases -= 1
+            self.used_at = self._clock()
             if self._leases == 0:
                 self._changed.notify_all()
+
+    def peek(self, look: Callable[[M], R]) -> R | None:
+        """`look(model)` if the model is in memory, else None; never loads, and is no use of it."""
+        with self._changed:
+            model = self._slot
+            if model is None:
+                return None
+            self._looks += 1  # an unload waits for the look, and is not taken back by it
+        try:
+            return look(model)
+        finally:
+            del model
+            with self._changed:
+                self._looks -= 1
+                self._changed.notify_all()
+
+    # --- loading
 
     def load(self) -> None:
         """Bring the model into memory, also after a failure. Raises `LoadError`."""
         with self._changed:
             self._failure = None
-        with self.lease():
-            pass
+        self.acquire()
+        used_at = self.used_at
+        self.release()
+        self.used_at = used_at  # to load it is no use of it
+
+    def begin_load(self) -> Loading | None:
+        """Start a load, or join the one that runs; None when the model is there. Raises `LoadError` once it failed.
+
+        Who waits without a thread waits for the `outcome`, for `patience_s` seconds, and says `settle` then.
+        """
+        with self._changed:
+            if self._slot is not None:
+                return None
+            if self._loading is not None and not self._is_overdue(self._loading):
+                return self._loading
+            if self._failure is not None:
+                raise _again(self._failure)
+            loading = self._loading = self._resumed() or self._started()
+        return loading
+
+    def patience_s(self, loading: Loading) -> float:
+        """How long the load may still take."""
+        return max(0.0, loading.overdue_at - self._clock())
+
+    def settle(self, loading: Loading) -> None:
+        """After waiting: raise what the load came to, if not to a model. Raises `LoadError`."""
+        if not loading.outcome.done():
+            with self._changed:
+                self._is_overdue(loading)
+                failure = self._failure
+            if failure is not None:
+                raise _again(failure)
+            return
+        error = loading.outcome.result()
+        if error is not None:
+            raise _again(error)
+
+    def replace(self, model: M | None) -> None:
+        """The model that the owner of the source has put, or (None) taken, itself."""
+        if model is not None:
+            for listener in self._listeners:
+                listener.arriving(model)
+        with self._changed:
+            self._slot, self._failure = model, None
+            self.loads += model is not None
+            self.loaded_at = self._clock()
+
+    def listen(self, listener: Listener) -> None:
+        with self._changed:
+            self._listeners = (*self._listeners, listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        with self._changed:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+    @property
+    def has_listeners(self) -> bool:
+        return bool(self._listeners)
+
+    # --- unloading
 
     def unload(self, timeout_s: float | None = None) -> State:
         """Let the model go once the leases in flight have ended; answers the state that it left.
 
         Raises `SpillError` when the model could not be put aside: it stays loaded then. After `timeout_s` seconds of
-        waiting for leases the model stays too. Raises `Conflict` in a thread that holds a lease itself.
+        waiting for leases the model stays too. Raises `Conflict` where the caller holds a lease itself, `UnloadError`
+        when what else holds the model does not let go of it.
         """
-        if self._leases_here:
+        if id(self) in _leased.get():
             raise Conflict("A model cannot be unloaded by its own call.", "Unload it from outside.")
         with self._unloading:
             self._settle_load()
-            with self._changed:
-                self._failure = None
-                model = self._slot
-            if model is None:
-                return self.state
+            return self._unload(timeout_s)
+
+    def try_unload(self) -> bool:
+        """Unload the model if it is loaded, and nobody uses, loads or unloads it just now. Raises `SpillError`."""
+        if self._leases or self._slot is None or not self._unloading.acquire(blocking=False):
+            return False
+        try:
+            unloads = self.unloads
+            self._unload(LONGEST_LOOK_S)
+            return self.unloads > unloads
+        finally:
+            self._unloading.release()
+
+    def _unload(self, timeout_s: float | None) -> State:
+        with self._changed:
+            self._failure = None
+            model = self._slot
+        if model is not None:
             self.source.keep(model)
             del model
             if self._empty_slot(timeout_s):
                 self.unloads += 1
+                self.source.leave()
             else:
                 self.source.release()
         return self.state
 
-    def peek(self, look: Callable[[M], R]) -> R | None:
-        """`look(model)` if the model is in memory, else None; never loads."""
-        with self._changed:
-            model = self._slot
-            if model is None:
-                return None
-            self._leases += 1  # an unload waits for the look, and is not taken back by it
-        try:
-            return look(model)
-        finally:
-            del model
-            self.release()
-
-    @property
-    def _leases_here(self) -> int:
-        return getattr(self._here, "leases", 0)
-
     def _empty_slot(self, timeout_s: float | None) -> bool:
         with self._changed:
             self._is_leaving = True
-            self._changed.wait_for(lambda: self._leases == 0 or not self._is_leaving, timeout_s)
-            if self._leases or not self._is_leaving:
+            self._changed.wait_for(lambda: not (self._leases or self._looks) or not self._is_leaving, timeout_s)
+            if self._leases or self._looks or not self._is_leaving:
                 self._is_leaving = False
                 return False
             self._is_leaving = False
             self._slot = None
             return True
 
+    # --- the load itself
+
     def _settle_load(self) -> None:
         loading = self._loading
         if loading is not None:
-            loading.exception()
+            with suppress(NbserveError):
+                self._wait_for(loading)
 
-    def _load_once(self) -> None:
-        """Load, or wait for the load that somebody else began. Raises `LoadError`."""
-        with self._changed:
-            if self._slot is not None:
-                return
-            if self._failure is not None:
-                raise LoadError(self._failure, "Load it again once the cause is gone, or serve another model.")
-            loading, is_mine = self._loading, self._loading is None
-            if loading is None:
-                loading = self._loading = Future()
-        if is_mine:
-            self._load(loading)
-        loading.result()
+    def _wait_for(self, loading: Loading) -> None:
+        with suppress(TimeoutError):
+            loading.outcome.result(min(self.patience_s(loading), threading.TIMEOUT_MAX))
+        self.settle(loading)
 
-    def _load(self, loading: Future[None]) -> None:
-        failure: str | None = None  # and no model: an interrupt, which goes on and is no failure
-        model: M | None = None
+    def _is_overdue(self, loading: Loading) -> bool:
+        """Whether a load has taken too long: then it is given up. The caller holds the lock."""
+        if self._clock() < loading.overdue_at or loading.outcome.done():
+            return False
+        if loading is self._loading:
+            self._loading, self._overdue = None, loading
+            took = f"Loading has taken longer than {self.load_deadline_s:g} s."
+            self._failure = LoadError(took, "Load it again to wait on, or serve it with a longer --load-deadline.")
+        return True
+
+    def _resumed(self) -> Loading | None:
+        """The load that was given up and still runs, to be waited for anew. The caller holds the lock."""
+        loading, self._overdue = self._overdue, None
+        if loading is not None:
+            loading.began = self._clock()
+            loading.overdue_at = loading.began + self.load_deadline_s
+        return loading
+
+    def _started(self) -> Loading:
+        now = self._clock()
+        loading = Loading(Future(), now, now + self.load_deadline_s)
+        run = copy_context().run  # what a load prints belongs where its first caller's prints belong
+        threading.Thread(target=run, args=(self._load, loading), name="nbserve:load", daemon=True).start()
+        return loading
+
+    def _load(self, loading: Loading) -> None:
+        listeners = self._listeners
+        model, raised = None, None
         try:
-            model = self.source.load()
-            if model is None:
-                failure = "The load gave no model back."
-            else:
-                self.source.release()
-        except NbserveError as error:
-            failure = error.problem
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own code: what it raises is the reason
-            failure = f"Loading raised {reason_of(error)}."
-        finally:
-            self._finish(loading, model, failure)
+            model = self._brought(listeners)
+        except BaseException as error:  # noqa: BLE001 - the user's own code: what it raises is the reason
+            raised = error
+            forget_locals(error)
+        failure = None if raised is None else _failure_of(raised)
+        is_wanted = self._finish(loading, model, failure)
+        del model
+        if not is_wanted:
+            self._leave_quietly()
+        for listener in listeners:
+            listener.after_load(raised)
+        loading.outcome.set_result(failure)
 
-    def _finish(self, loading: Future[None], model: M | None, failure: str | None) -> None:
+    def _brought(self, listeners: tuple[Listener, ...]) -> M:
+        for listener in listeners:
+            listener.before_load()
+        model = self.source.load()
+        try:
+            if model is None:
+                raise LoadError("The load gave no model back.", "It must answer the model.")
+            for listener in listeners:
+                listener.arriving(model)
+        except BaseException:
+            del model
+            self._leave_quietly()
+            raise
+        self.source.release()
+        return model
+
+    def _leave_quietly(self) -> None:
+        """Nobody gets this model; what the source says to that is not what went wrong."""
+        with suppress(Exception):
+            self.source.leave()
+
+    def _finish(self, loading: Loading, model: M | None, failure: NbserveError | None) -> bool:
+        """Whether the model was still wanted."""
         with self._changed:
-            self._slot, self._failure, self._loading = model, failure, None
+            if loading is self._overdue:
+                self._overdue = None
+                return False
+            self._slot, self._loading = model, None
+            self._failure = None if isinstance(failure, OverBudget) else failure
             self.loads += model is not None
-        loading.set_result(None)
+            self.loaded_at = self._clock()
+            return True
+
+
+def _failure_of(error: BaseException) -> NbserveError:
+    """What a load that raised came to."""
+    if isinstance(error, OverBudget):
+        return error
+    if isinstance(error, NbserveError):
+        failure = LoadError(error.problem, error.remedy or _REMEDY)
+    else:
+        failure = LoadError(f"Loading raised {reason_of(error).rstrip('.')}.", _REMEDY)
+    failure.__cause__ = error
+    return failure
+
+
+_REMEDY = "Load it again once the cause is gone, or serve another model."
+
+
+def _again(error: NbserveError) -> NbserveError:
+    """The same error, to be raised by one more caller: an exception that several threads raise is nobody's."""
+    again = type(error)(error.problem, error.remedy)
+    again.__cause__ = error.__cause__
+    return again

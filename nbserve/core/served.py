@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import traceback
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,11 +13,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import Busy, Fault, InputError, ModelError, NbserveError, OutputError
+from ..errors import Busy, Fault, InputError, ModelError, NbserveError, NotFound, OutputError, nearest, shortened
 from ..options import Options
 from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
-from .codecs import Call, Decoder
+from .codecs import Call, Decoder, to_plain
 from .component import Component, State, UnloadReport
+from .custom import Model, acquired, unwrapped
 from .engines import Lane
 from .memory import give_back, resident_bytes
 from .output import Log, write_to, writing_to
@@ -24,7 +26,7 @@ from .schema import Profile, Signature
 from .sizing import size_of
 from .traffic import Traffic
 
-__all__ = ["Answer", "Coroutines", "Method", "Served"]
+__all__ = ["BUILT_IN", "Answer", "Coroutines", "Method", "Served", "Surroundings"]
 
 R = TypeVar("R")
 
@@ -49,6 +51,34 @@ class Coroutines(Protocol):
 
     def retire(self) -> None:
         """No more calls are expected."""
+        ...
+
+
+class Surroundings(Protocol):
+    """What else there is beside one served model: the notebook, the other endpoints, the memory that all share."""
+
+    def holders(self, served: Served, model: object) -> tuple[str, ...]:
+        """Who else is known to hold the model; cheap."""
+        ...
+
+    def all_holders(self, served: Served, model: object) -> tuple[str, ...]:
+        """Everybody else who can be found to hold it; may take a while."""
+        ...
+
+    def forget(self, served: Served, model: object) -> tuple[str, ...]:
+        """Make the notebook let go of the model; answers the names that held it."""
+        ...
+
+    def expect(self, served: Served, size_bytes: int) -> None:
+        """A load of about that size begins, or turns out to be of it. Raises `OverBudget`."""
+        ...
+
+    def loaded(self, served: Served) -> None:
+        """A load has ended."""
+        ...
+
+    def memory(self, served: Served) -> dict[str, Any]:
+        """The session's part of `Served.metadata`."""
         ...
 
 
@@ -78,7 +108,12 @@ class Method:
 
 
 class Served:
-    """A model behind a name. Thread-safe; holds the model through its component only."""
+    """A model behind a name. Thread-safe; holds the model through its component only.
+
+    `profile` is what is known of it now. With `look` it is found anew whenever the model is loaded, and unknown before
+    the first load (`is_described`). `replaced` are the routes and methods that the user answers himself. `origin` tells
+    what it is a version of.
+    """
 
     def __init__(
         self,
@@ -88,28 +123,80 @@ class Served:
         options: Options,
         *,
         coroutines: Coroutines,
-        holders: Callable[[object], tuple[str, ...]] = lambda _: (),
+        around: Surroundings,
+        look: Callable[[Any], Profile] | None = None,
+        title: str | None = None,
+        origin: str = "",
+        replaced: frozenset[str] = frozenset(),
         before: Served | None = None,
         lane: Lane | None = None,
     ) -> None:
         self.name = name
+        self.title = title
+        self.origin = origin
         self.component = component
         self.options = options
+        self.replaced = replaced
         self.version: int = 1 if before is None else before.version + 1
         self.traffic: Traffic = Traffic() if before is None else before.traffic
         self.log: Log = Log() if before is None else before.log
         self.served_at = datetime.now(UTC)
-        self._holders = holders
+        self._around = around
+        self._look = look
+        self.is_described = look is None
         self.coroutines = coroutines
         self._awaiting = threading.Semaphore(options.queue)
         self.lane = lane or Lane(name, options.threads, options.queue)
         self._weight: tuple[int, int] = (-1, 0)
+        self._inspects_itself = bool(component.peek(_says_itself))
         self.describe(profile)
+        component.listen(self)
 
     def describe(self, profile: Profile) -> None:
         """Take over a new profile: its methods are served from the next request on."""
+        not_served = BUILT_IN | self.replaced
         self.profile = profile
-        self.methods = {each.method: Method(each) for each in profile.signatures if each.method not in BUILT_IN}
+        self.methods = {each.method: Method(each) for each in profile.signatures if each.method not in not_served}
+
+    def may_answer(self, method: str) -> bool:
+        """Whether the model has that method, or may have it: it was never seen, and nobody else answers for it."""
+        return method in self.methods or not (self.is_described or method in BUILT_IN or method in self.replaced)
+
+    def method(self, name: str) -> Method:
+        """Raises `NotFound`."""
+        found = self.methods.get(name)
+        if found is None:
+            known = list(self.methods)
+            remedy = f"It has {', '.join(known)}." if known else "It has none."
+            raise NotFound(f"{self.name} has no method {shortened(name)}.{nearest(name, known)}", remedy)
+        return found
+
+    async def described(self) -> None:
+        """See to it that the model has been seen. Raises `LoadError`."""
+        if not self.is_described:
+            await self._acquired()
+            self.component.release()
+
+    # --- the component's listener
+
+    def before_load(self) -> None:
+        loads, weight = self._weight
+        self._around.expect(self, weight if loads >= 0 else self.component.source.expected_bytes)
+
+    def arriving(self, model: Any) -> None:
+        if self._look is not None:
+            self.describe(self._look(unwrapped(model)))
+            self._inspects_itself = _says_itself(model)
+            self.is_described = True
+        self._weight = (self.component.loads + 1, size_of(model))
+        self._around.expect(self, self._weight[1])
+
+    def after_load(self, error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, NbserveError):
+            self.log.write("".join(traceback.format_exception(error)) + "\n")
+        self._around.loaded(self)
+
+    # --- calls
 
     def submit(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
         """Run `finish(method(*read()))` where this model runs, with the model leased throughout.
@@ -135,23 +222,44 @@ class Served:
         with writing_to(self.log):
             self.component.load()
 
-    def unload(self, timeout_s: float | None = None) -> UnloadReport:
-        """Let go of the model. Raises `SpillError`; the model stays loaded then."""
-        holders, was_loaded = self.holders(), self.component.state in (State.LOADED, State.LOADING)
-        before = resident_bytes()
-        state = self.component.unload(timeout_s)
-        if holders or not was_loaded:
-            return UnloadReport(state, 0, holders, was_loaded)
-        give_back()
-        return UnloadReport(state, max(0, before - resident_bytes()))
+    def unload(self, timeout_s: float | None = None, *, forget: bool = False) -> UnloadReport:
+        """Let go of the model; with `forget` the notebook lets go of it, too.
+
+        Raises `SpillError`; the model stays loaded then. Raises `UnloadError` of a user's own component.
+        """
+        with writing_to(self.log):
+            was_loaded = self.component.state in (State.LOADED, State.LOADING)
+            before = resident_bytes()
+            forgotten = self._forget() if forget else ()
+            known = self.holders()
+            watched = self.component.peek(_weakly)
+            state = self.component.unload(timeout_s)
+            give_back()
+            after = resident_bytes()
+            holders = self._remaining(watched, known)
+        freed = max(0, before - after) if was_loaded and not holders else 0
+        return UnloadReport(state, freed, holders, was_loaded or bool(forgotten), before, after, forgotten)
 
     def holders(self) -> tuple[str, ...]:
-        """Who else holds the model, whether it is loaded or left to them."""
+        """Who else is known to hold the model, whether it is loaded or left to them."""
         for place in (self.component, self.component.source):
-            held_by = place.peek(self._holders)
+            held_by = place.peek(lambda model: self._around.holders(self, model))
             if held_by:
                 return tuple(held_by)
         return ()
+
+    def _forget(self) -> tuple[str, ...]:
+        """The notebook lets go of the model, which is taken back first if it was left to it."""
+        if self.component.source.peek(id) is not None:
+            self.component.load()
+        return self.component.peek(lambda model: self._around.forget(self, model)) or ()
+
+    def _remaining(self, watched: weakref.ref[Any] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+        """Who holds the model after it was unloaded; of one that cannot be watched, those who are known."""
+        if watched is None:
+            return known
+        model = watched()
+        return () if model is None else self._around.all_holders(self, model)
 
     def retire(self, others: Iterable[Served]) -> None:
         """No longer served: let the threads that none of the `others` shares go when the calls in flight have ended."""
@@ -160,6 +268,7 @@ class Served:
             self.lane.retire()
         if all(each.coroutines is not self.coroutines for each in served):
             self.coroutines.retire()
+        self.component.unlisten(self)
 
     def model_bytes(self) -> int:
         """What the model weighs in memory, measured once a load; the last known when it is not loaded."""
@@ -175,24 +284,46 @@ class Served:
         """What can be told without loading: name, state, memory, counters."""
         component = self.component
         state = component.state
+        around = self._around.memory(self)
         memory = {"model_bytes": self.model_bytes(), "spilled_bytes": component.source.spilled_bytes}
         return {
             "name": self.name,
+            "title": self.title,
             "version": self.version,
+            "source": component.source.label,
             "state": str(state),
             "loaded": state is State.LOADED,
+            "described": self.is_described,
             "reason": component.failure,
             "served_at": self.served_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "memory": memory,
+            "memory": memory | {key: around[key] for key in ("session_bytes", "budget_bytes")},
+            "last_used_s": _rounded(component.last_used_s),
+            "idle_unload_in_s": _rounded(around["idle_unload_in_s"]),
+            "loading": self._loading(),
             "counters": {**self.traffic.counters(), "loads": component.loads, "unloads": component.unloads},
             "latency_ms": self.traffic.latency_ms(),
             "methods": list(self.methods),
         }
 
-    def inspect(self) -> dict[str, Any]:
-        """What the model is and takes."""
-        model = {**self.profile.to_dict(), "size_bytes": self.model_bytes()}
+    def inspect(self) -> Any:
+        """What the model is and takes; a `Model` of the user's says it itself. Raises `LoadError`.
+
+        A model that was never seen is loaded, unless its file tells enough without.
+        """
+        if not self.is_described and self.profile.library is None:
+            self.load()
+        if self._inspects_itself:
+            with writing_to(self.log), self.component.lease() as model:
+                return to_plain(model.inspect())
+        model = {**self.profile.to_dict(), "described": self.is_described, "size_bytes": self.model_bytes()}
         return {"name": self.name, "version": self.version, "model": model}
+
+    def _loading(self) -> dict[str, Any] | None:
+        seconds = self.component.loading_s
+        if seconds is None:
+            return None
+        done, total = self.component.source.progress or (None, None)
+        return {"seconds": round(seconds, 1), "done_bytes": done, "total_bytes": total}
 
     def _call(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
         call, is_in_model = None, False
@@ -201,7 +332,7 @@ class Served:
             with writing_to(self.log), self.component.lease() as model:
                 try:
                     is_in_model = True
-                    value = method(model, call)
+                    value = method(unwrapped(model), call)
                     if isinstance(value, (Awaitable, AsyncIterator)):  # a plain function before an asynchronous one
                         value = self.coroutines.submit(self._settled(value)).result()
                     is_in_model = False
@@ -220,7 +351,7 @@ class Served:
             model = await self._acquired()
             try:
                 is_in_model = True
-                value = await self._settled(method(model, call))
+                value = await self._settled(method(unwrapped(model), call))
                 is_in_model = False
                 return Answer(finish(value), call.rows)
             finally:
@@ -241,24 +372,9 @@ class Served:
         return await value if isinstance(value, Awaitable) else value
 
     async def _acquired(self) -> Any:
-        """The model, leased; a load is waited for without holding the loop up."""
-        model = self.component.try_acquire()
-        if model is not None:
-            return model
-        loading = self.lane.submit(self._acquire)
-        try:
-            return await asyncio.wrap_future(loading)
-        except asyncio.CancelledError:
-            loading.add_done_callback(self._give_back)  # nobody waits any more for the lease that comes
-            raise
-
-    def _acquire(self) -> Any:
+        """The model, leased; a load is waited for without holding the loop up. Raises `LoadError`."""
         with writing_to(self.log):
-            return self.component.acquire()
-
-    def _give_back(self, loading: Future[Any]) -> None:
-        if not loading.cancelled() and loading.exception() is None:
-            self.component.release()
+            return await acquired(self.component)
 
     def _translate(self, error: BaseException, method: Method, call: Call | None, is_in_model: bool) -> NbserveError:
         if isinstance(error, NbserveError) and (not is_in_model or isinstance(error, OutputError)):
@@ -278,6 +394,22 @@ class Served:
             f"{self.name}.{method.name} raised {reason_of(error).rstrip('.')}.",
             f"Its traceback is in the endpoint's log: %nbserve log {self.name}",
         )
+
+
+def _weakly(model: object) -> weakref.ref[Any] | None:
+    try:
+        return weakref.ref(model)
+    except TypeError:  # lists, slotted objects
+        return None
+
+
+def _says_itself(model: Any) -> bool:
+    """Whether the model is a user's `Model` that says what it is."""
+    return isinstance(model, Model) and type(model).inspect is not Model.inspect
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _is_cancelled() -> bool:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from nbserve.core.component import Component, State
-from nbserve.errors import Conflict, LoadError, SpillError
+from nbserve.errors import Conflict, LoadError, ModelRefused, OverBudget, SpillError, UnloadError
 
 R = TypeVar("R")
 
@@ -32,12 +32,16 @@ class Falsy(Model):
 class Maker:
     """A source that makes models, and tells what it was asked."""
 
+    label = "a maker"
     spilled_bytes = 0
+    expected_bytes = 0
+    progress = None
 
     def __init__(self, make: Callable[[], object] = Model) -> None:
         self.make = make
         self.loads = 0
         self.kept = 0
+        self.left = 0
         self.released = 0
 
     def load(self) -> object:
@@ -46,6 +50,9 @@ class Maker:
 
     def keep(self, model: object) -> None:
         self.kept += 1
+
+    def leave(self) -> None:
+        self.left += 1
 
     def peek(self, look: Callable[[object], R]) -> R | None:
         return None
@@ -137,15 +144,178 @@ def test_a_load_that_gives_nothing_back_has_failed() -> None:
         component.load()
 
 
-def test_an_interrupted_load_wedges_nobody() -> None:
-    def interrupt() -> Model:
+def test_a_load_that_leaves_by_an_interrupt_has_failed_and_wedges_nobody() -> None:
+    def interrupted() -> object:
         raise KeyboardInterrupt
 
-    source = Maker(interrupt)
+    source = Maker(interrupted)
     component = Component(source)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(LoadError, match="KeyboardInterrupt"):
         component.load()
     source.make = Model
+    component.load()
+    assert component.state is State.LOADED
+
+
+def test_a_load_runs_on_a_thread_of_its_own() -> None:
+    threads: list[threading.Thread] = []
+
+    def note() -> object:
+        threads.append(threading.current_thread())
+        return Model()
+
+    Component(Maker(note)).load()
+    assert threads[0] is not threading.current_thread()
+
+
+class Stuck:
+    """A load that hangs until its gate is opened."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.began = threading.Event()
+
+    def __call__(self) -> object:
+        self.began.set()
+        assert self.gate.wait(30)
+        return Model()
+
+
+def test_a_load_that_hangs_fails_at_its_deadline_for_everybody_who_waits() -> None:
+    stuck = Stuck()
+    component = Component(Maker(stuck), load_deadline_s=0.05)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(component.load) for _ in range(4)]
+        errors = [each.exception(10) for each in waiting]
+    assert all(isinstance(error, LoadError) and "longer than 0.05 s" in str(error) for error in errors)
+    assert component.state is State.FAILED
+    stuck.gate.set()
+
+
+def test_the_state_of_a_load_that_nobody_waits_for_fails_at_its_deadline_too() -> None:
+    now = [0.0]
+    stuck = Stuck()
+    component = Component(Maker(stuck), load_deadline_s=60, clock=lambda: now[0])
+    component.begin_load()
+    assert component.state is State.LOADING
+    now[0] = 59.9
+    assert component.state is State.LOADING
+    now[0] = 60.0
+    assert (component.state, component.failure) == (State.FAILED, "Loading has taken longer than 60 s.")
+    stuck.gate.set()
+
+
+def test_the_next_load_waits_for_the_one_that_hangs_and_makes_no_second_one() -> None:
+    stuck = Stuck()
+    source = Maker(stuck)
+    component = Component(source, load_deadline_s=0.05)
+    with pytest.raises(LoadError):
+        component.load()
+    component.load_deadline_s = 30
+    with ThreadPoolExecutor(1) as pool:
+        again = pool.submit(component.load)
+        stuck.gate.set()
+        again.result(10)
+    assert (source.loads, component.state) == (1, State.LOADED)
+
+
+def test_a_model_that_comes_after_its_deadline_is_let_go_of() -> None:
+    stuck = Stuck()
+    source = Maker(stuck)
+    left = threading.Event()
+    source.leave = left.set  # type: ignore[method-assign]
+    component = Component(source, load_deadline_s=0.05)
+    with pytest.raises(LoadError):
+        component.load()
+    stuck.gate.set()
+    assert left.wait(10)
+    assert (component.state, component.loads) == (State.FAILED, 0)
+
+
+class Ear:
+    """A listener that notes what it hears, and may object."""
+
+    def __init__(self, objection: Exception | None = None) -> None:
+        self.heard: list[object] = []
+        self.objection = objection
+
+    def before_load(self) -> None:
+        self.heard.append("before")
+
+    def arriving(self, model: object) -> None:
+        self.heard.append(type(model))
+        if self.objection is not None:
+            raise self.objection
+
+    def after_load(self, error: BaseException | None) -> None:
+        self.heard.append(error)
+
+
+def test_listeners_see_the_model_before_anybody_has_it() -> None:
+    component, ear = Component(Maker()), Ear()
+    component.listen(ear)
+    component.load()
+    assert ear.heard == ["before", Model, None]
+    component.unlisten(ear)
+    component.unload()
+    component.load()
+    assert len(ear.heard) == 3
+
+
+def test_a_model_that_a_listener_turns_away_is_let_go_of() -> None:
+    source = Maker()
+    component, ear = Component(source), Ear(ModelRefused("There is nothing to call in it.", "Serve another."))
+    component.listen(ear)
+    with pytest.raises(LoadError, match="nothing to call in it. Serve another"):
+        component.load()
+    assert (component.state, source.left, ear.heard[-1]) == (State.FAILED, 1, ear.objection)
+
+
+def test_a_model_there_is_no_room_for_is_refused_and_not_failed() -> None:
+    component = Component(Maker())
+    component.listen(ear := Ear(OverBudget("It is too large.", "Make room.")))
+    for _ in range(2):
+        with pytest.raises(OverBudget, match="too large"):
+            component.load()
+    assert component.state is State.UNLOADED
+    ear.objection = None
+    component.load()
+    assert component.state is State.LOADED
+
+
+def test_what_gives_way_to_every_use_unloads_what_nobody_uses_only() -> None:
+    component = Component(Maker(), Model())
+    with component.lease():
+        assert not component.try_unload()
+    assert component.try_unload()
+    assert not component.try_unload()
+    assert component.state is State.UNLOADED
+
+
+def test_the_time_of_the_last_use_is_that_of_the_last_lease() -> None:
+    now = [10.0]
+    component = Component(Maker(), Model(), clock=lambda: now[0])
+    now[0] = 15.0
+    assert (component.last_used_s, component.unused_s) == (None, 5.0)
+    with component.lease():
+        now[0] = 20.0
+    component.peek(id)
+    component.load()
+    now[0] = 22.0
+    assert (component.last_used_s, component.unused_s) == (2.0, 2.0)
+
+
+def test_a_source_that_does_not_let_go_is_told_and_wedges_nobody() -> None:
+    source = Maker()
+    component = Component(source, Model())
+
+    def refuse() -> None:
+        raise UnloadError("It may still hold the model.")
+
+    source.leave = refuse  # type: ignore[method-assign]
+    with pytest.raises(UnloadError, match="may still hold"):
+        component.unload()
+    assert component.state is State.UNLOADED
     component.load()
     assert component.state is State.LOADED
 

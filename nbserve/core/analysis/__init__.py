@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .recognition import analyse
+from .unseen import unseen
 
-__all__ = ["analyse"]
+__all__ = ["analyse", "unseen"]
