@@ -11,29 +11,47 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .core.artifact import load
+    from .core.custom import Model, ModelComponent
     from .errors import NbserveError
     from .notebook.calls import endpoints, get, serve, stop_all
     from .notebook.handle import Endpoint
     from .notebook.magics import load_ipython_extension, unload_ipython_extension
+    from .program import App, run
+    from .web.resources import ModelResource, resource_method
 
 __all__ = [
+    "App",
     "Endpoint",
+    "Model",
+    "ModelComponent",
+    "ModelResource",
     "NbserveError",
     "__version__",
     "endpoints",
     "get",
+    "load",
     "load_ipython_extension",
+    "resource_method",
+    "run",
     "serve",
     "stop_all",
     "unload_ipython_extension",
 ]
 
 _HOMES = {
+    "App": ".program",
     "Endpoint": ".notebook.handle",
+    "Model": ".core.custom",
+    "ModelComponent": ".core.custom",
+    "ModelResource": ".web.resources",
     "NbserveError": ".errors",
     "endpoints": ".notebook.calls",
     "get": ".notebook.calls",
+    "load": ".core.artifact",
     "load_ipython_extension": ".notebook.magics",
+    "resource_method": ".web.resources",
+    "run": ".program",
     "serve": ".notebook.calls",
     "stop_all": ".notebook.calls",
     "unload_ipython_extension": ".notebook.magics",

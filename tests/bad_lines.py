@@ -30,6 +30,17 @@ def boom():
 
 model = Model()
 unfitted = LogisticRegression()
+class Bare(nbserve.ModelResource):
+    name = "bare"
+
+class Lazy(nbserve.ModelComponent):
+    def load_model(self):
+        return Model()
+
+class Taken(nbserve.ModelResource):
+    name = "served"
+    component = Lazy()
+
 number, text, nothing = 3, "model.pkl", None
 frame = pd.DataFrame({"a": [1.0]})
 endpoint = nbserve.serve(model, name="served")
@@ -86,12 +97,24 @@ BAD_LINES = [
     _bad("body limit in another unit", "%serve model --body-limit 5s", "body", "'5s'", "a size of 1 byte or more"),
     _bad("body limit beyond numbers", f"%serve model --body-limit {'9' * 400}", "body", "a size of 1 byte or more"),
     _bad("loop unknown", "%serve model --loop main", "loop cannot be 'main'", "'own' or 'kernel'"),
+    _bad("path of two parts", "%serve model --path /v1/model", "path cannot be '/v1/model'"),
+    _bad("path of nothing", "%serve model --path /", "path cannot be '/'", "a path of one part"),
+    _bad("path and name", "%serve model --path /a --name b", "two names for one endpoint"),
+    _bad("idle of nothing", "%serve model --idle 0", "idle cannot be '0'", "a time above 0"),
+    _bad("load deadline of nothing", "%serve model --load-deadline 0s", "load-deadline", "a time above 0"),
+    _bad("budget of words", "%serve model --budget much", "budget cannot be 'much'", "such as 64MiB"),
+    _bad("value for eager", "%serve model --eager=1", "--eager", "ignored explicit argument '1'"),
+    _bad("forget what is to be loaded", "%nbserve load served --forget", "%nbserve load has no option '--forget'"),
     # what is served
     _bad("unknown variable", "%serve modle", "no variable 'modle'", "Did you mean 'model'?"),
     _bad("unknown variable, nothing near", "%serve xyzzy", "no variable 'xyzzy'.", "Run the cell"),
     _bad("unfitted", "%serve unfitted", "LogisticRegression", "not", "fit"),
     _bad("number", "%serve number", "nothing to call", "int"),
-    _bad("text", "%serve text", "nothing to call", "str"),
+    _bad("file that is not there", "%serve text", "There is no file 'model.pkl'"),
+    _bad("file that is not there, typed", "%serve ./no/such.joblib", "no folder 'no'", "such.joblib"),
+    _bad("resource without a model", "%serve Bare", "Bare", "component", "model_path"),
+    _bad("resource with a taken name", "%serve Taken", "served is the name of another endpoint", "--name"),
+    _bad("component that is a class", "%serve Lazy", "Lazy is a class"),
     _bad("None", "%serve nothing", "nothing to call", "None"),
     _bad("frame", "%serve frame", "nothing to call", "DataFrame"),
     _bad("module", "%serve math", "math is a module"),

@@ -13,13 +13,17 @@ __all__ = ["endpoints", "get", "serve", "stop_all"]
 def serve(model: object, **options: Any) -> Endpoint:
     """Serve `model` over HTTP, or swap it in where its name is served already; answers a handle.
 
-    `model` is an object with methods such as `predict`, or any callable. The options are those of ``%serve``
-    (``name="iris"``, ``port=8000``, ``token=False``, …).
+    `model` is an object with methods such as `predict`, any callable, a `ModelResource` (class or instance), a
+    `ModelComponent`, or the path of a file, which is loaded with the first request. The options are those of
+    ``%serve`` (``name="iris"``, ``port=8000``, ``token=False``, ``eager=True``, …).
 
-    Raises `ModelRefused` (`NotFitted`) for what has nothing to serve, `OptionError` for an option, `PortTaken` and
-    `ServerError` when there is no listening.
+    Raises `ModelRefused` (`NotFitted`) for what has nothing to serve, `LoadError` for a file that cannot be read,
+    `OptionError` for an option, `Conflict` for a name that is taken, `PortTaken` and `ServerError` when there is no
+    listening.
     """
-    return current_session().serve(model, options)
+    endpoint = current_session().serve(model, options)
+    endpoint.load_if_eager()
+    return endpoint
 
 
 def get(name: str) -> Endpoint:

@@ -1,5 +1,8 @@
 // How a served endpoint shows itself in a cell: anywidget's `render`, plain DOM, no library, no request.
-// What comes from the kernel is only ever written as text, so nothing in it can become markup.
+// What comes from the kernel is only ever written as text, so nothing in it can become markup. A widget is one module:
+// what is imported here is put before this one when the widget is made.
+
+import { barOf, bytesText, drawBar, gaugeTexts, leftText, origin, totalOf, UNDESCRIBED } from "../web/pages/gauge.js";
 
 /**
  * @typedef {{name: string, datatype: string, dtype?: string, nullable?: boolean, categories?: any[], category_count?: number}} Feature
@@ -7,16 +10,19 @@
  *   features?: Feature[], feature_count?: number}} ModelFacts
  * @typedef {[t_s: number, requests: number, errors: number, p50_ms: number | null, p99_ms: number | null]} Second
  * @typedef {"loaded" | "unloaded" | "loading" | "failed" | "stopped"} State
- * @typedef {{name: string, version?: number, url: string, page_url: string, state: State, reason?: string | null,
- *   memory: {model_bytes: number | null, spilled_bytes?: number}, holders?: string[], model: ModelFacts, signatures: string[],
+ * @typedef {{name: string, title?: string | null, version?: number, url: string, page_url: string, state: State,
+ *   reason?: string | null, source?: string, described?: boolean, memory: import("../web/pages/gauge.js").Memory, holders?: string[], model: ModelFacts,
+ *   signatures: string[], last_used_s?: number | null, idle_unload_in_s?: number | null, loading?: import("../web/pages/gauge.js").Loading | null,
  *   counters: {requests: number, errors: number, rows: number, in_flight: number, loads: number, unloads: number},
  *   latency_ms: {p50: number | null, p99: number | null}, history: Second[], curl: string}} Endpoint
- * @typedef {{endpoints: Endpoint[], dashboard: boolean, gone?: boolean}} Snapshot
- * @typedef {"load" | "unload" | "stop"} Order
+ * @typedef {{endpoints: Endpoint[], dashboard: boolean, gone?: boolean, as_of?: number, endpoint_count?: number}} Snapshot
+ * @typedef {"load" | "unload" | "forget" | "stop"} Order
  * @typedef {{ok: boolean, text: string}} Answer
  * @typedef {{kind: "alive" | "silent" | "gone" | "stopped", text: string, since?: string}} Life
  * @typedef {(name: string, what: Order, heard: () => void) => Promise<Answer>} Obey
  * @typedef {{root: Element, update: (endpoint: Endpoint, life: Life) => void}} View
+ * @typedef {View & {tick: (age: number) => void, beat: () => void, close: () => void}} LiveView `age`: how many seconds old
+ *   what was last drawn is
  */
 
 const SILENCE_MS = 5000; // without a beat for so long, the kernel may be gone
@@ -27,6 +33,7 @@ const SECONDS = 60;
 const SHOWN_FEATURES = 12;
 const SHOWN_VALUES = 6;
 const SHORT_NOTE = 16;
+const ENDPOINT = "endpoint "; // how a holder begins that is not of the notebook
 
 const GONE = "The kernel was restarted; this endpoint is gone. Run the %serve cell again.";
 const ENDED = "The kernel has ended, and this endpoint with it. Run the %serve cell again.";
@@ -104,16 +111,6 @@ function whenChanged(build) {
 
 // --- words ---------------------------------------------------------------------------------------------------------
 
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
-
-/** `12.3 MB` */
-function size(bytes) {
-  if (bytes === null || bytes === undefined) return "–";
-  let unit = 0;
-  for (; bytes >= 999.5 && unit < UNITS.length - 1; unit++) bytes /= 1000;
-  return `${unit === 0 || bytes >= 99.5 ? Math.round(bytes) : bytes.toFixed(1)} ${UNITS[unit]}`;
-}
-
 /** `1,204`, and `1.2M` where digits would not fit. */
 function count(number) {
   const notation = number >= 1e6 ? "compact" : "standard";
@@ -139,20 +136,37 @@ function span(milliseconds) {
 }
 
 /** @param {Endpoint} endpoint @returns {[value: string, note: string]} */
-function memory({ memory, state, holders }) {
-  if (state === "loaded") return [size(memory.model_bytes), "in memory"];
+function memory({ memory, state, holders, loading, described }) {
+  if (state === "loading" && loading?.total_bytes)
+    return [bytesText(loading.done_bytes), `of ${bytesText(loading.total_bytes)}`];
+  if (state === "loaded") return [bytesText(memory.model_bytes), "in memory"];
   if (state === "stopped") return ["–", ""];
-  if (memory.spilled_bytes) return [size(memory.spilled_bytes), "on disk"];
+  if (memory.spilled_bytes) return [bytesText(memory.spilled_bytes), "on disk"];
   if (state !== "unloaded") return ["–", ""];
-  if (holders?.length) return [size(memory.model_bytes || null), `held by the notebook as ${holders.join(", ")}`];
-  return ["–", "released"];
+  if (holders?.length) return [bytesText(memory.model_bytes || null), `held by ${heldBy(holders)}`];
+  return ["–", described === false ? "not loaded yet" : "released"];
 }
 
-/** @param {ModelFacts} model */
-function kind(model, separator = " · ") {
-  const library = [model.library, model.library_version].filter(Boolean).join(" ");
-  const task = model.task === "unknown" ? "" : model.task;
-  return [model.type, library, task].filter(Boolean).join(separator);
+/** `the notebook as model, best and endpoint other` @param {string[]} holders */
+function heldBy(holders) {
+  const [names, others] = [namesAmong(holders), holders.filter((each) => each.startsWith(ENDPOINT))];
+  return [...(names.length ? [`the notebook as ${names.join(", ")}`] : []), ...others].join(" and ");
+}
+
+/** The names of the notebook, which can be let go of. @param {string[] | undefined} holders */
+function namesAmong(holders) {
+  return (holders ?? []).filter((each) => !each.startsWith(ENDPOINT));
+}
+
+/** @param {Endpoint} endpoint */
+function kind(endpoint, separator = " · ") {
+  const { type, library, library_version, task } = endpoint.model;
+  const known = [type, [library, library_version].filter(Boolean).join(" "), task === "unknown" ? "" : task].filter(
+    Boolean,
+  );
+  const source = origin(endpoint);
+  if (source) known.push(known.length ? `from ${source}` : source);
+  return known.join(separator);
 }
 
 // --- the kernel ----------------------------------------------------------------------------------------------------
@@ -193,9 +207,10 @@ function messenger(model) {
  * Watches for signs of life: beats that stop are a doubt; a dead comm, or a kernel that ended or is another, is certain.
  * The front end marks the view of a model whose comm is dead with a class. Where it also shows its kernel (JupyterLab,
  * Notebook), a crash and a shutdown are seen at once; elsewhere they show as silence.
- * @param {(life: Life) => void} changed @param {() => void} beaten
+ * The kernel's clock is the beat, and this page's goes on from there: `age` is how many seconds old the snapshot is.
+ * @param {(life: Life) => void} changed @param {() => void} beaten @param {() => void} ticked
  */
-function watchLife(model, el, changed, beaten) {
+function watchLife(model, el, changed, beaten, ticked) {
   const kernels = model.widget_manager;
   const kernel = kernels?.kernel;
   let lastBeat = Date.now();
@@ -213,7 +228,13 @@ function watchLife(model, el, changed, beaten) {
         : { kind: "alive", text: "" };
     const facts = JSON.stringify(life);
     if (shown !== facts) changed(life);
+    else ticked();
     shown = facts;
+  }
+  function age() {
+    const since = Math.min(Date.now() - lastBeat, SILENCE_MS) / 1000;
+    const { as_of = model.get("beat") } = model.get("snapshot");
+    return Math.max(0, model.get("beat") - as_of) + since;
   }
   function onBeat() {
     lastBeat = Date.now();
@@ -239,12 +260,13 @@ function watchLife(model, el, changed, beaten) {
   kernel?.statusChanged?.connect?.(onStatus);
   model.on("change:beat", onBeat);
   const timer = setInterval(tell, 500);
-  return () => {
+  function close() {
     clearInterval(timer);
     observer.disconnect();
     kernel?.statusChanged?.disconnect?.(onStatus);
     model.off("change:beat", onBeat);
-  };
+  }
+  return { age, close };
 }
 
 async function copyText(text) {
@@ -340,6 +362,28 @@ function writeNote(node, text) {
   mark(node, "data-long", text.length > SHORT_NOTE ? "" : null);
 }
 
+/** A bar, and beside it what the model weighs and when it was last used and will leave, or how far its load is. */
+function strip() {
+  /** @type {Endpoint} */
+  let endpoint;
+  const bar = h("div", { class: "nbserve-meter" });
+  const [what, when] = ["what", "when"].map((name) => h("span", { class: `nbserve-${name}` }));
+  const root = h("div", { class: "nbserve-strip" }, bar, what, when);
+  return {
+    root,
+    /** @type {View["update"]} */
+    update(fresh) {
+      endpoint = fresh;
+      drawBar(bar, barOf(fresh));
+    },
+    tick(age) {
+      const texts = gaugeTexts(endpoint, age);
+      [what, when].forEach((node, i) => write(node, texts[i]));
+      show(root, texts.some(Boolean));
+    },
+  };
+}
+
 /** What the last order came to, said once. */
 function notice() {
   const root = h("div", { class: "nbserve-notice", role: "status", "aria-live": "polite", hidden: "" });
@@ -370,8 +414,35 @@ function alarm() {
   };
 }
 
+/** Asks once more in the place of a button; Escape is a No. @param {string} text @param {{root: HTMLElement, enable: (isOn: boolean) => void}} asker */
+function question(text, asker, act, asked = (_isAsking) => {}) {
+  const yes = button("Yes", () => (ask(false), act()), "nbserve-danger");
+  const no = button("No", () => ask(false));
+  const onkeydown = (event) => event.key === "Escape" && ask(false);
+  const root = h(
+    "span",
+    { class: "nbserve-question", hidden: "", role: "group", onkeydown },
+    h("span", {}, text),
+    yes.root,
+    no.root,
+  );
+
+  function ask(isAsking) {
+    show(root, isAsking);
+    show(asker.root, !isAsking);
+    (isAsking ? no : asker).root.focus();
+    asked(isAsking);
+  }
+  function enable(isOn) {
+    asker.enable(isOn);
+    yes.enable(isOn);
+  }
+  return { root, ask, enable, isAsking: () => !root.hidden };
+}
+
 /**
- * Load, Unload and Stop; Stop asks once more.
+ * Load, Unload and Stop; Stop asks once more, and so does Forget, which takes the place of Unload where the notebook
+ * holds the unloaded model.
  * @param {Obey} order @param {(text: string, look?: string) => void} say
  * @param {boolean} isSmall shows only one of Load and Unload
  */
@@ -382,28 +453,22 @@ function controls(order, say, isSmall = false) {
   const pending = new Set();
   const load = button("Load", () => press("load"));
   const unload = button("Unload", () => press("unload"));
-  const stop = button("Stop", () => ask(true), "nbserve-quiet");
-  const yes = button("Yes", () => press("stop"), "nbserve-danger");
-  const no = button("No", () => ask(false));
-  const question = h(
-    "span",
-    { class: "nbserve-question", hidden: "", role: "group" },
-    h("span", {}, "Stop?"),
-    yes.root,
-    no.root,
+  const forget = button("Forget", () => forgetting.ask(true));
+  const stop = button("Stop", () => stopping.ask(true), "nbserve-quiet");
+  const forgetting = question(
+    "Forget it?",
+    forget,
+    () => press("forget"),
+    (isAsking) => say(isAsking ? outlook() : ""),
   );
-  const root = h("div", { class: "nbserve-controls", onkeydown: onKey }, load.root, unload.root, stop.root, question);
+  const stopping = question("Stop?", stop, () => press("stop"));
+  const parts = [load, unload, forget, forgetting, stop, stopping];
+  const root = h("div", { class: "nbserve-controls" }, ...parts.map((part) => part.root));
+  show(forget.root, false);
 
-  function onKey(event) {
-    if (event.key === "Escape" && !question.hidden) ask(false);
-  }
-  function ask(isAsking) {
-    show(question, isAsking);
-    show(stop.root, !isAsking);
-    (isAsking ? no : stop).root.focus();
-  }
+  const held = () => (endpoint.state === "unloaded" ? namesAmong(endpoint.holders) : []);
+  const outlook = () => `A small handle, which can bring the model back, will take its place as ${held().join(", ")}.`;
   async function press(what) {
-    if (what === "stop") ask(false);
     pending.add(what);
     refresh();
     say("");
@@ -419,19 +484,24 @@ function controls(order, say, isSmall = false) {
     refresh();
   }
   function refresh() {
-    const state = endpoint.state;
-    const isFree = !isDead && state !== "stopped" && !pending.has("load") && !pending.has("unload");
+    const { state, name } = endpoint;
+    const isHeld = held().length > 0;
+    const isThere = !isDead && state !== "stopped";
+    const isFree = isThere && !pending.has("load") && !pending.has("unload") && !pending.has("forget");
     load.enable(isFree && (state === "unloaded" || state === "failed"));
+    load.root.classList.toggle("nbserve-primary", endpoint.described === false && !isSmall);
     unload.enable(isFree && state === "loaded");
-    stop.enable(!isDead && state !== "stopped" && !pending.has("stop"));
-    yes.enable(!isDead && state !== "stopped");
+    forgetting.enable(isFree && isHeld);
+    stopping.enable(isThere && !pending.has("stop"));
     if (isSmall) swap(...(state === "loaded" ? [load, unload] : [unload, load]));
-    for (const [what, { root }] of Object.entries({ load, unload, stop })) {
+    else if (!forgetting.isAsking()) swap(...(isThere && isHeld ? [unload, forget] : [forget, unload]));
+    for (const [what, { root }] of Object.entries({ load, unload, forget, stop })) {
       root.classList.toggle("nbserve-pending", pending.has(what));
       mark(root, "aria-busy", pending.has(what) ? "true" : null);
-      mark(root, "aria-label", `${root.textContent} ${endpoint.name}`);
+      mark(root, "aria-label", `${root.textContent} ${name}`);
     }
-    mark(question, "aria-label", `Really stop ${endpoint.name}?`);
+    mark(forgetting.root, "aria-label", `Really forget ${held().join(", ")}?`);
+    mark(stopping.root, "aria-label", `Really stop ${name}?`);
   }
   return {
     root,
@@ -469,7 +539,8 @@ function chart(isSmall = false) {
     h("div", { class: "nbserve-plot" }, drawing, quiet),
   );
   if (!isSmall) root.append(legend(peak));
-  const slots = Array.from({ length: SECONDS }, () => slot(bars, marks));
+  /** @type {ReturnType<typeof slot>[]} */
+  let slots = []; // made for the first request: a dashboard may have a hundred idle rows
   /** @type {Second[]} */
   let history = [];
   const resized = new ResizeObserver(draw);
@@ -479,6 +550,7 @@ function chart(isSmall = false) {
     const { clientWidth: width, clientHeight: height } = drawing;
     if (!width || !height) return;
     mark(drawing, "viewBox", `0 0 ${width} ${height}`);
+    if (!slots.length && history.length) slots = Array.from({ length: SECONDS }, () => slot(bars, marks));
     const last = history.length ? history[history.length - 1][0] : 0;
     const most = Math.max(isSmall ? 1 : 4, ...history.map((second) => second[1]));
     const at = new Map(history.map((second) => [SECONDS - 1 - Math.round(last - second[0]), second]));
@@ -574,9 +646,13 @@ function expects() {
   return {
     root,
     /** @param {Endpoint} endpoint */
-    update({ model, signatures }) {
-      write(first, signatures[0] ?? "");
-      write(gist, gistOf(model, signatures));
+    update({ model, signatures, described }) {
+      const isKnown = described !== false;
+      write(first, (isKnown && signatures[0]) || "");
+      write(gist, isKnown ? gistOf(model, signatures) : UNDESCRIBED);
+      root.classList.toggle("nbserve-undescribed", !isKnown);
+      mark(root.firstElementChild, "tabindex", isKnown ? null : "-1");
+      if (!isKnown) mark(root, "open", null);
       rebuild(body, { model, signatures });
     },
   };
@@ -651,11 +727,12 @@ function valueChip(value) {
 
 // --- one endpoint --------------------------------------------------------------------------------------------------
 
-/** @param {Obey} order @returns {View & {beat: () => void, close: () => void}} */
+/** @param {Obey} order @returns {LiveView} */
 function endpointCard(order) {
   /** @type {Endpoint} */
   let endpoint;
   const name = h("span", { class: "nbserve-name" });
+  const heading = h("span", { class: "nbserve-heading" });
   const version = h("span", { class: "nbserve-version" });
   const what = h("div", { class: "nbserve-kind" });
   const url = h("code", { class: "nbserve-url" });
@@ -679,9 +756,9 @@ function endpointCard(order) {
     links,
   );
   const [held, requests, errors, speed] = ["Memory", "Requests", "Errors", "p50 / p99"].map(tile);
-  const [state, news, warning, needs, graph] = [chip(), notice(), alarm(), expects(), chart()];
+  const [state, news, warning, needs, graph, gauge] = [chip(), notice(), alarm(), expects(), chart(), strip()];
   const buttons = controls(order, news.say);
-  const title = h("div", { class: "nbserve-title" }, name, version, state.root);
+  const title = h("div", { class: "nbserve-title" }, name, heading, version, state.root);
   const root = h(
     "section",
     { class: "nbserve-card", role: "group" },
@@ -695,6 +772,7 @@ function endpointCard(order) {
       h("div", { class: "nbserve-tiles" }, held.root, requests.root, errors.root, speed.root),
       graph.root,
     ),
+    gauge.root,
     needs.root,
   );
 
@@ -706,8 +784,9 @@ function endpointCard(order) {
     mark(root, "aria-label", `Endpoint ${fresh.name}`);
     mark(root, "data-life", isOver ? "gone" : life.kind);
     write(name, fresh.name);
+    write(heading, fresh.title ?? "");
     write(version, fresh.version > 1 ? `v${fresh.version}` : "");
-    write(what, kind(fresh.model));
+    write(what, kind(fresh));
     write(url, fresh.url);
     mark(page, "href", isOver ? null : webAddress(fresh.page_url));
     held.update(...memory(fresh));
@@ -718,9 +797,9 @@ function endpointCard(order) {
     errors.update(count(counters.errors), counters.errors ? share(counters) : "", counters.errors > 0);
     speed.update(latency(fresh.latency_ms), fresh.latency_ms.p50 === null ? "" : "milliseconds");
     warning.update(life.kind !== "alive" ? life : ending(fresh));
-    for (const part of [state, buttons, needs, graph]) part.update(fresh, life);
+    for (const part of [state, buttons, needs, graph, gauge]) part.update(fresh, life);
   }
-  return { root, update, beat: () => blink(state.root), close: graph.close };
+  return { root, update, tick: gauge.tick, beat: () => blink(state.root), close: graph.close };
 }
 
 /** Why it does not answer, when the kernel is well. */
@@ -742,7 +821,7 @@ function webAddress(text) {
 
 /** The sign of life: one soft ring around the state's dot. */
 function blink(chipRoot) {
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches || chipRoot.firstChild.getAnimations?.().length) return;
   const ring = ["color-mix(in srgb, currentColor 45%, transparent)", "transparent"];
   const frames = [{ boxShadow: `0 0 0 0 ${ring[0]}` }, { boxShadow: `0 0 0 5px ${ring[1]}` }];
   chipRoot.firstChild.animate?.(frames, { duration: 900, easing: "ease-out" });
@@ -756,7 +835,8 @@ function dashboard(order) {
   const body = h("tbody");
   const table = h("table", { class: "nbserve-table" }, h("thead", {}, h("tr", {}, ...heads.map(head))), body);
   const total = h("div", { class: "nbserve-kind" });
-  const [warning, news] = [alarm(), notice()];
+  const [warning, news, bar] = [alarm(), notice(), h("div", { class: "nbserve-meter" })];
+  const rest = h("p", { class: "nbserve-empty" });
   const empty = h(
     "p",
     { class: "nbserve-empty" },
@@ -775,15 +855,17 @@ function dashboard(order) {
     "section",
     { class: "nbserve-card nbserve-dashboard", role: "group", "aria-label": "Everything served" },
     title,
+    bar,
     warning.root,
     news.root,
     table,
+    rest,
     empty,
   );
   const rows = new Map();
 
   /** @param {Snapshot} snapshot @param {Life} life */
-  function update({ endpoints }, life) {
+  function update({ endpoints, endpoint_count = endpoints.length }, life) {
     const names = new Set(endpoints.map((endpoint) => endpoint.name));
     for (const [name, row] of rows) if (!names.has(name)) drop(name, row);
     endpoints.forEach((endpoint, i) => {
@@ -792,18 +874,15 @@ function dashboard(order) {
       if (body.children[i] !== row.root) body.insertBefore(row.root, body.children[i] ?? null);
       row.update(endpoint, life);
     });
-    const held = endpoints.reduce(
-      (sum, { memory, state }) => sum + (state === "loaded" ? (memory.model_bytes ?? 0) : 0),
-      0,
-    );
-    write(
-      total,
-      endpoints.length ? `${plural(endpoints.length, "endpoint")} · ${size(held)} in memory` : "no endpoints",
-    );
+    const all = totalOf(endpoints);
+    drawBar(bar, all.bar);
+    write(total, endpoint_count ? `${plural(endpoint_count, "endpoint")} · ${all.text}` : "no endpoints");
     warning.update(life);
     mark(root, "data-life", life.kind);
     show(table, endpoints.length > 0);
     show(empty, endpoints.length === 0);
+    write(rest, `… and ${plural(endpoint_count - endpoints.length, "more endpoint")}.`);
+    show(rest, endpoint_count > endpoints.length);
   }
   function drop(name, row) {
     row.close();
@@ -813,6 +892,7 @@ function dashboard(order) {
   return {
     root,
     update,
+    tick: (age) => rows.forEach((row) => row.tick(age)),
     beat: () => rows.forEach((row) => row.beat()),
     close: () => rows.forEach((row) => row.close()),
   };
@@ -822,7 +902,7 @@ function head(text) {
   return h("th", { scope: "col", "data-column": text }, text);
 }
 
-/** @returns {View & {beat: () => void, close: () => void}} */
+/** @returns {LiveView} */
 function dashboardRow(order, say) {
   /** @type {Endpoint} */
   let endpoint;
@@ -832,12 +912,16 @@ function dashboardRow(order, say) {
   const copy = copyButton("Copy URL", "copy", () => endpoint.url, "nbserve-bare");
   const first = h("td", {}, h("div", { class: "nbserve-title" }, name, copy, state.root), what);
   const [requests, errors, speed] = Array.from({ length: 3 }, () => h("td", { class: "nbserve-number" }));
-  const [bytes, where] = [h("div", { class: "nbserve-number" }), h("div", { class: "nbserve-note" })];
+  const [bytes, where, bar] = [
+    h("div", { class: "nbserve-number" }),
+    h("div", { class: "nbserve-note" }),
+    h("div", { class: "nbserve-meter" }),
+  ];
   const root = h(
     "tr",
     {},
     first,
-    h("td", {}, bytes, where),
+    h("td", {}, bytes, bar, where),
     requests,
     errors,
     speed,
@@ -849,18 +933,23 @@ function dashboardRow(order, say) {
     endpoint = fresh;
     write(name, fresh.name);
     mark(name, "href", life.kind === "gone" || fresh.state === "stopped" ? null : webAddress(fresh.page_url));
-    write(what, fresh.model.type);
-    mark(what, "title", kind(fresh.model));
-    const [held, note] = memory(fresh);
-    write(bytes, held);
-    writeNote(where, note);
+    write(what, fresh.title || fresh.model.type || origin(fresh));
+    mark(what, "title", kind(fresh));
+    write(bytes, memory(fresh)[0]);
+    drawBar(bar, fresh.state === "loading" ? barOf(fresh) : null);
     write(requests, count(fresh.counters.requests));
     write(errors, count(fresh.counters.errors));
     errors.classList.toggle("nbserve-bad", fresh.counters.errors > 0);
     write(speed, latency(fresh.latency_ms));
     for (const part of [state, graph, buttons]) part.update(fresh, life);
   }
-  return { root, update, beat: () => blink(state.root), close: graph.close };
+  function tick(age) {
+    const { state, idle_unload_in_s: idle_s = null } = endpoint;
+    const isLeaving = state === "loaded" && idle_s !== null;
+    writeNote(where, isLeaving ? leftText(idle_s - age) : memory(endpoint)[1]);
+    mark(where, "title", gaugeTexts(endpoint, age).filter(Boolean).join(" · ") || null);
+  }
+  return { root, update, tick, beat: () => blink(state.root), close: graph.close };
 }
 
 // --- anywidget -----------------------------------------------------------------------------------------------------
@@ -878,21 +967,23 @@ function render({ model, el }) {
     if (isDashboard) view.update(snapshot, life);
     else if (snapshot.endpoints.length)
       view.update(snapshot.endpoints[0], snapshot.gone ? { kind: "alive", text: "" } : life);
+    tick();
   }
-  const rest = watchLife(
-    model,
-    el,
-    (fresh) => {
-      life = fresh;
-      draw();
-    },
-    view.beat,
-  );
+  function tick() {
+    if (model.get("snapshot").endpoints.length) view.tick(watch?.age() ?? 0);
+  }
+  function onLife(fresh) {
+    life = fresh;
+    draw();
+  }
+  /** @type {ReturnType<typeof watchLife> | undefined} */
+  let watch;
+  watch = watchLife(model, el, onLife, view.beat, tick);
   model.on("change:snapshot", draw);
   el.replaceChildren(root);
   draw();
   return () => {
-    rest();
+    watch?.close();
     close();
     view.close();
     model.off("change:snapshot", draw);

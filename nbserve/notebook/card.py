@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
-from collections.abc import Callable, Iterable
-from html import escape
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
-from nbserve.errors import NbserveError
+from ..errors import NbserveError
+from ..web import pages
+from .still import as_html, as_text
 
 __all__ = ["Card", "as_html", "as_text"]
 
 Snapshot = dict[str, Any]
 
-ORDERS = ("load", "unload", "stop")
+ORDERS = ("load", "unload", "forget", "stop")
 
 _log = logging.getLogger(__name__)
 _HERE = Path(__file__).parent
 _MOST_FEATURES = 200
 _MOST_VALUES = 40
-_SHOWN_FEATURES = 12
-_UNITS = ("B", "kB", "MB", "GB", "TB")
+_MOST_ROWS = 100
+_DRIFT_S = 1.5
+
+
+def _module() -> str:
+    """`card.js` with what it imports put before it: a widget is one module."""
+    gauge, _ = pages.asset("gauge.js") or (b"", "")
+    return gauge.decode() + re.sub(r"^import [^;]+;$", "", (_HERE / "card.js").read_text("utf-8"), flags=re.MULTILINE)
 
 
 class Card(anywidget.AnyWidget):
@@ -33,20 +42,29 @@ class Card(anywidget.AnyWidget):
 
     `read` gives the snapshot. `obey(order, name)` carries out what a button asks for and answers with a sentence, or
     raises; it runs on a thread of its own, so that a long load never blocks the kernel. `push` may be called from
-    any thread. Without a front end (a terminal, a script) a card is only its line of text.
+    any thread. Without a front end (a terminal, a script) a card is only its line of text. The beat is the card's
+    clock in seconds: what is shown is as old as the beat is later than the snapshot's `as_of`.
     """
 
-    _esm = _HERE / "card.js"
+    _esm = _module()
     _css = _HERE / "card.css"
 
     snapshot = traitlets.Dict().tag(sync=True)
-    beat = traitlets.Int().tag(sync=True)
+    beat = traitlets.Float().tag(sync=True)
 
-    def __init__(self, read: Callable[[], Snapshot], obey: Callable[[str, str], str]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Snapshot],
+        obey: Callable[[str, str], str],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._read = read
         self._obey = obey
+        self._clock = clock
+        self._made_at = clock()
         self._pushing = threading.Lock()
-        super().__init__(snapshot=_settled(_slim(read()), {}))
+        super().__init__(snapshot=self._fresh(0.0, {}))
         self.on_msg(self._hear)
 
     @property
@@ -54,15 +72,21 @@ class Card(anywidget.AnyWidget):
         """False once the card was closed."""
         return self.comm is not None
 
+    @property
+    def is_moving(self) -> bool:
+        """True while something loads."""
+        return any(endpoint["state"] == "loading" for endpoint in self.snapshot["endpoints"])
+
     def push(self) -> None:
         """Send what has changed since the last push; the beat always has, but for an endpoint that has gone."""
         with self._pushing, self.hold_sync():
-            fresh = _settled(_slim(self._read()), self.snapshot)
+            now = round(self._clock() - self._made_at, 3)
+            fresh = self._fresh(now, self.snapshot)
             is_news = not _looks_the_same(fresh, self.snapshot)
             if is_news:
                 self.snapshot = fresh
             if is_news or not fresh.get("gone"):
-                self.beat += 1
+                self.beat = now
 
     def __repr__(self) -> str:
         return as_text(self.snapshot)
@@ -75,6 +99,9 @@ class Card(anywidget.AnyWidget):
             return None
         data, metadata = bundle
         return {**data, "text/html": as_html(self.snapshot), "text/plain": as_text(self.snapshot)}, metadata
+
+    def _fresh(self, now: float, before: Snapshot) -> Snapshot:
+        return {**_settled(_slim(self._read()), before), "as_of": now}
 
     def _hear(self, _card: Card, content: Any, _buffers: Any) -> None:
         """Take a button's order: say that it was heard, and let a thread carry it out."""
@@ -91,33 +118,6 @@ class Card(anywidget.AnyWidget):
         except Exception:  # noqa: BLE001 - the person waits for the answer; the next beat shows the rest
             _log.debug("A card could not be pushed.", exc_info=True)
         self.send({"id": ident, "ok": ok, "text": text})
-
-
-def as_text(snapshot: Snapshot) -> str:
-    """One line: what is served, whether it is loaded, where, what it is, what it has done."""
-    endpoints = snapshot.get("endpoints") or []
-    if snapshot.get("dashboard"):
-        return _dashboard_line(endpoints)
-    if not endpoints:
-        return "nbserve · stopped"
-    endpoint = endpoints[0]
-    requests = endpoint["counters"]["requests"]
-    shown = [endpoint["name"], endpoint["state"], endpoint["url"], _kind(endpoint), _plural(requests, "request")]
-    return " · ".join(part for part in shown if part)
-
-
-def as_html(snapshot: Snapshot) -> str:
-    """A still picture of the card: one table, every value escaped, neither token nor script in it.
-
-    It is what a reopened notebook, GitHub or an exported page show, so it says that it is not live. The colours are
-    those of the page around it.
-    """
-    endpoints = snapshot.get("endpoints") or []
-    if not endpoints:
-        text = "Nothing is served. Type %serve model." if snapshot.get("dashboard") else "Stopped."
-        return f'<div style="{_FRAME}"><em>{text}</em></div>'
-    body = _dashboard_table(endpoints) if snapshot.get("dashboard") else _endpoint_table(endpoints[0])
-    return f'<div style="{_FRAME}">{body}<div style="{_FAINT}">{_STILL}</div></div>'
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -140,12 +140,17 @@ def _settled(fresh: Snapshot, before: Snapshot) -> Snapshot:
     if fresh.get("dashboard") or (fresh.get("endpoints") and not fresh.get("gone")):
         return fresh
     known = fresh.get("endpoints") or before.get("endpoints") or []
-    return {"endpoints": [{**endpoint, "state": "stopped"} for endpoint in known], "dashboard": False, "gone": True}
+    over = {"state": "stopped", "last_used_s": None, "idle_unload_in_s": None, "loading": None}
+    return {"endpoints": [{**endpoint, **over} for endpoint in known], "dashboard": False, "gone": True}
 
 
 def _slim(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with long lists cut, so that a push stays small however wide the model is."""
-    return {**snapshot, "endpoints": [_slim_endpoint(endpoint) for endpoint in snapshot.get("endpoints") or []]}
+    """The snapshot with long lists cut, so that a push stays small however wide the model is, or many the models."""
+    endpoints = snapshot.get("endpoints") or []
+    if not snapshot.get("dashboard"):
+        return {**snapshot, "endpoints": [_slim_endpoint(endpoint) for endpoint in endpoints]}
+    rows = [_slim_row(endpoint) for endpoint in _foremost(endpoints)]
+    return {**snapshot, "endpoints": rows, "endpoint_count": len(endpoints)}
 
 
 def _slim_endpoint(endpoint: dict[str, Any]) -> dict[str, Any]:
@@ -168,128 +173,58 @@ def _slim_feature(feature: dict[str, Any]) -> dict[str, Any]:
     return {**feature, "categories": categories[:_MOST_VALUES], "category_count": len(categories)}
 
 
+def _slim_row(endpoint: dict[str, Any]) -> dict[str, Any]:
+    """What the dashboard shows of an endpoint: not what it expects."""
+    model = {key: endpoint["model"].get(key) for key in ("type", "library", "library_version", "task")}
+    kept = {key: value for key, value in endpoint.items() if key not in ("token", "curl", "signatures", "methods")}
+    return {**kept, "model": model}
+
+
+def _foremost(endpoints: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many as a dashboard shows, in their order: those that need a look, are loaded, or were used last."""
+    if len(endpoints) <= _MOST_ROWS:
+        return endpoints
+    ranked = sorted(range(len(endpoints)), key=lambda at: _rank(endpoints[at]))
+    return [endpoints[at] for at in sorted(ranked[:_MOST_ROWS])]
+
+
+def _rank(endpoint: dict[str, Any]) -> tuple[int, float]:
+    states = ("loading", "failed", "loaded")
+    last_used_s = endpoint.get("last_used_s")
+    rank = states.index(endpoint["state"]) if endpoint["state"] in states else len(states)
+    return rank, float("inf") if last_used_s is None else last_used_s
+
+
 def _looks_the_same(one: Snapshot, other: Snapshot) -> bool:
-    return _visible(one) == _visible(other)
+    """Whether a card drawn from one, and left to its own clock, shows what it would show drawn from the other."""
+    if _visible(one) != _visible(other):
+        return False
+    return all(abs(at - then) < _DRIFT_S for at, then in zip(_moments(one), _moments(other), strict=True))
 
 
 def _visible(snapshot: Snapshot) -> Snapshot:
-    """The snapshot without what draws nothing: the seconds in which there was no request."""
-    endpoints = [
-        {**endpoint, "history": endpoint["history"] if any(row[1] for row in endpoint["history"]) else []}
-        for endpoint in snapshot.get("endpoints") or []
-    ]
-    return {**snapshot, "endpoints": endpoints}
+    """The snapshot without what draws nothing: seconds in which there was no request, and clocks that only went on."""
+    endpoints = [_visible_endpoint(endpoint) for endpoint in snapshot.get("endpoints") or []]
+    return {**snapshot, "endpoints": endpoints, "as_of": None}
 
 
-# --- words ----------------------------------------------------------------------------------------------------------
-
-
-def _dashboard_line(endpoints: list[dict[str, Any]]) -> str:
-    if not endpoints:
-        return "nbserve · nothing is served · %serve model"
-    each = ", ".join(f"{endpoint['name']} ({endpoint['state']})" for endpoint in endpoints)
-    return f"nbserve · {_plural(len(endpoints), 'endpoint')}: {each}"
-
-
-def _kind(endpoint: dict[str, Any]) -> str:
-    """`LogisticRegression (scikit-learn 1.9.1)`"""
-    model = endpoint["model"]
-    library = " ".join(str(part) for part in (model.get("library"), model.get("library_version")) if part)
-    return f"{model['type']} ({library})" if library else str(model["type"])
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _size(number: float | None) -> str:
-    """`12.3 MB`"""
-    if number is None:
-        return "–"
-    unit = 0
-    while number >= 999.5 and unit < len(_UNITS) - 1:
-        number, unit = number / 1000, unit + 1
-    return f"{number:.0f} {_UNITS[unit]}" if unit == 0 or number >= 99.5 else f"{number:.1f} {_UNITS[unit]}"
-
-
-def _memory(endpoint: dict[str, Any]) -> str:
-    memory = endpoint["memory"]
-    if endpoint["state"] == "loaded":
-        return _size(memory.get("model_bytes"))
-    if endpoint["state"] != "stopped" and memory.get("spilled_bytes"):
-        return f"{_size(memory['spilled_bytes'])} on disk"
-    return _held(endpoint) if endpoint["state"] == "unloaded" and endpoint.get("holders") else "–"
-
-
-def _held(endpoint: dict[str, Any]) -> str:
-    """What an unloaded model still weighs because the notebook holds it, too."""
-    weight = endpoint["memory"].get("model_bytes")
-    held = f"held by the notebook as {', '.join(endpoint['holders'])}"
-    return f"{_size(weight)}, {held}" if weight else held
-
-
-def _latency(endpoint: dict[str, Any]) -> str:
-    latency = endpoint["latency_ms"]
-    if latency.get("p50") is None:
-        return "–"
-    return f"p50 {latency['p50']:.3g} ms, p99 {latency['p99']:.3g} ms"
-
-
-def _feature_text(feature: dict[str, Any]) -> str:
-    return f"{feature['name']}: {feature['datatype']}{'?' if feature.get('nullable') else ''}"
-
-
-def _some(texts: Iterable[str], total: int, most: int = _SHOWN_FEATURES) -> str:
-    shown = list(texts)[:most]
-    return ", ".join(shown) + (f", +{total - len(shown)} more" if total > len(shown) else "")
-
-
-# --- the still picture ----------------------------------------------------------------------------------------------
-
-_FRAME = (
-    "border:1px solid rgba(128,128,128,.35);border-radius:8px;padding:12px 16px;max-width:760px;"
-    "font-family:system-ui,sans-serif;font-size:13px;line-height:1.5"
-)
-_STILL = "A still picture. Run the cell for the live card."
-_FAINT = "opacity:.6;font-size:11px;margin-top:6px"
-_CELL = "text-align:left;vertical-align:top;padding:2px 16px 2px 0;border:none"
-
-
-def _endpoint_table(endpoint: dict[str, Any]) -> str:
-    model, counters = endpoint["model"], endpoint["counters"]
-    features, classes = model.get("features") or [], model.get("classes") or []
-    feature_count, class_count = model.get("feature_count", len(features)), model.get("class_count", len(classes))
-    rows = {
-        "State": endpoint["state"] + (f": {endpoint['reason']}" if endpoint.get("reason") else ""),
-        "URL": endpoint["url"],
-        "Model": " · ".join(part for part in (_kind(endpoint), model.get("task") or "") if part),
-        "Methods": ", ".join(endpoint.get("signatures") or []),
-        "Expects": _some(map(_feature_text, features), feature_count),
-        "Classes": _some(map(str, classes), class_count),
-        "Memory": _memory(endpoint),
-        "Traffic": f"{_plural(counters['requests'], 'request')}, {_plural(counters['errors'], 'error')}",
-        "Latency": _latency(endpoint),
+def _visible_endpoint(endpoint: dict[str, Any]) -> dict[str, Any]:
+    loading = endpoint.get("loading")
+    return {
+        **endpoint,
+        "history": endpoint["history"] if any(row[1] for row in endpoint["history"]) else [],
+        "last_used_s": endpoint.get("last_used_s") is not None,
+        "idle_unload_in_s": endpoint.get("idle_unload_in_s") is not None,
+        "loading": loading and {**loading, "seconds": None},
     }
-    shown = "".join(_row("th", (head,), "td", (text,)) for head, text in rows.items() if text)
-    return f"{_title(endpoint['name'])}<table>{shown}</table>"
 
 
-def _dashboard_table(endpoints: list[dict[str, Any]]) -> str:
-    heads = _row("th", ("Endpoint", "State", "URL", "Model", "Memory", "Requests", "Errors"))
-    rows = "".join(_row("td", _dashboard_cells(endpoint)) for endpoint in endpoints)
-    return f"{_title('nbserve')}<table>{heads}{rows}</table>"
-
-
-def _dashboard_cells(endpoint: dict[str, Any]) -> tuple[str, ...]:
-    counts = (f"{endpoint['counters'][key]:,}" for key in ("requests", "errors"))
-    return endpoint["name"], endpoint["state"], endpoint["url"], _kind(endpoint), _memory(endpoint), *counts
-
-
-def _title(text: str) -> str:
-    return f'<strong style="font-size:15px">{escape(text)}</strong>'
-
-
-def _row(tag: str, texts: Iterable[str], tag_2: str = "td", texts_2: Iterable[str] = ()) -> str:
-    """A row of cells: first some of one kind, then some of another."""
-    cells = [(tag, text) for text in texts] + [(tag_2, text) for text in texts_2]
-    return "<tr>" + "".join(f'<{tag} style="{_CELL}">{escape(str(text))}</{tag}>' for tag, text in cells) + "</tr>"
+def _moments(snapshot: Snapshot) -> list[float]:
+    """When, on the card's clock, each thing happened or will happen that is told in seconds."""
+    now, moments = snapshot.get("as_of") or 0.0, []
+    for endpoint in snapshot.get("endpoints") or []:
+        since, left = endpoint.get("last_used_s"), endpoint.get("idle_unload_in_s")
+        loading = endpoint.get("loading") or {}
+        moments += [now - seconds for seconds in (since, loading.get("seconds")) if seconds is not None]
+        moments += [now + left] if left is not None else []
+    return moments

@@ -11,7 +11,7 @@ from ..core.blame import forget_locals
 from ..core.codecs import Call, bind, to_plain
 from ..core.output import is_serving
 from ..core.served import Answer, Coroutines, Method, Served
-from ..errors import DeadlineExceeded, NbserveError, NotFound, nearest
+from ..errors import DeadlineExceeded, NbserveError, NotFound
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -52,7 +52,13 @@ class Endpoint:
             session = current_session()
             self._name = session.serve(self._given, self._options).name
             self._session, self._given = session, None
+            self.load_if_eager()
         return self
+
+    def load_if_eager(self) -> None:
+        """Load it now, if it was served so. Raises `LoadError`."""
+        if self._served.options.eager:
+            self.load()
 
     @property
     def name(self) -> str:
@@ -95,10 +101,14 @@ class Endpoint:
         self._served.load()
         self._home.changed()
 
-    def unload(self) -> UnloadReport:
-        """Let the model's memory go; the next call brings it back. Raises `SpillError`, and it stays then."""
+    def unload(self, *, forget: bool = False) -> UnloadReport:
+        """Let the model's memory go; the next call brings it back.
+
+        With `forget` the notebook's own variables and memories of it let go, too: where a variable stood is a handle
+        with a `restore` then. Raises `SpillError`, and the model stays; `UnloadError` of a component of your own.
+        """
         try:
-            return self._served.unload()
+            return self._served.unload(forget=forget)
         finally:
             self._home.changed()
 
@@ -173,12 +183,9 @@ class Endpoint:
     ) -> tuple[Coroutines, float | None, Future[Answer[Any]]]:
         """Where the call runs, how long may be waited for it, and its future: none of them holds the model."""
         served = self._served
-        chosen = served.methods.get(method or served.profile.main.method)
-        if chosen is None:
-            known = list(served.methods)
-            raise NotFound(
-                f"{self._name} has no method {method!r}.{nearest(str(method), known)}", f"It has {', '.join(known)}."
-            )
+        if not served.is_described:
+            served.load()
+        chosen = served.method(method or served.profile.main.method)
         # a cell may wait for ever; a model that asks another endpoint may not, for that one may be waiting for it
         patience_s = served.options.deadline_s if is_serving() else None
         return served.coroutines, patience_s, served.submit(chosen, lambda: read(chosen), finish)

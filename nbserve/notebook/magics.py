@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import new_class
 from typing import Any
 
+import traitlets
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from ..core.blame import reason_of
+from ..core.loaders import SUFFIXES
 from ..errors import ModelRefused, NbserveError, OptionError, nearest
+from ..options import OPTIONS, read_option
 from . import completion
 from .handle import Endpoint
 from .lines import NBSERVE, SERVE, UNSERVE
@@ -20,12 +26,43 @@ from .naming import is_hidden
 from .session import Session, close_session, current_session
 from .verbs import VERBS, only_name
 
-__all__ = ["ServeMagics", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = ["Nbserve", "load_ipython_extension", "unload_ipython_extension"]
+
+_SHARED = {
+    option.name: traitlets.Any(None, allow_none=True, help=option.help).tag(config=True)
+    for option in OPTIONS
+    if option.is_shared
+}
+
+_Settings: type[traitlets.HasTraits] = new_class(
+    "_Settings", (traitlets.HasTraits,), exec_body=lambda body: body.update(_SHARED)
+)
 
 
 @magics_class
-class ServeMagics(Magics):
-    """The face of a session in a shell."""
+class Nbserve(Magics, _Settings):  # type: ignore[misc, valid-type]  # its traits are the table of options
+    """The face of a session in a shell.
+
+    The options that make sense for all endpoints are its traits: ``%config Nbserve.budget = "2GB"``.
+    """
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The options that were set for all endpoints."""
+        return {name: getattr(self, name) for name in _SHARED if getattr(self, name) is not None}
+
+    @traitlets.validate(*_SHARED)
+    def _check(self, proposal: Any) -> Any:
+        if proposal["value"] is not None:
+            try:
+                read_option(proposal["trait"].name, proposal["value"])
+            except OptionError as error:
+                raise traitlets.TraitError(str(error)) from None
+        return proposal["value"]
+
+    @traitlets.observe("budget")
+    def _budget_set(self, _change: Any) -> None:
+        self._session.set_budget()
 
     @property
     def _session(self) -> Session:
@@ -57,6 +94,7 @@ class ServeMagics(Magics):
         with _one_line_errors():
             endpoint = self._session.serve(model, given.options)
             endpoint.show()
+            endpoint.load_if_eager()
         return endpoint
 
     @no_var_expand
@@ -83,7 +121,11 @@ class ServeMagics(Magics):
             verb, _, name = (given.target or "help").partition(" ")
             if verb not in VERBS:
                 raise OptionError(f"%nbserve has no verb {verb!r}.{nearest(verb, list(VERBS))}", "%nbserve lists them.")
-            return VERBS[verb].run(self._session, name or only_name(self._session, verb))
+            flags = {flag: True for flag, is_given in given.options.items() if is_given}
+            unknown = next((flag for flag in flags if flag not in VERBS[verb].flags), None)
+            if unknown is not None:
+                raise OptionError(f"%nbserve {verb} has no option '--{unknown}'.", "%nbserve --help lists them.")
+            return VERBS[verb].run(self._session, name or only_name(self._session, verb), **flags)
 
     def _show_dashboard(self, options: dict[str, Any]) -> None:
         if options:
@@ -113,7 +155,7 @@ def load_ipython_extension(shell: Any) -> None:
     """
     if hasattr(shell, "kernel"):
         from . import card, pulse  # noqa: F401 - fetched for later
-    shell.register_magics(ServeMagics)
+    shell.register_magics(Nbserve)
     for magic, line in (("serve", SERVE), ("unserve", UNSERVE), ("nbserve", NBSERVE)):
         _document(shell, magic, line.help())
     completion.install(shell)
@@ -126,7 +168,8 @@ def unload_ipython_extension(shell: Any) -> None:
     for kind, names in (("line", ("serve", "unserve", "nbserve")), ("cell", ("serve",))):
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)
-    shell.magics_manager.registry.pop(ServeMagics.__name__, None)
+    shell.magics_manager.registry.pop(Nbserve.__name__, None)
+    shell.configurables[:] = [each for each in shell.configurables if not isinstance(each, Nbserve)]
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -143,16 +186,26 @@ def _one_line_errors() -> Iterator[None]:
 
 
 def _evaluated(source: str, namespace: dict[str, Any]) -> object:
-    if source.isidentifier():
-        if source not in namespace:
-            variables = [name for name in namespace if not is_hidden(name)]
-            problem = f"There is no variable {source!r}.{nearest(source, variables)}"
-            raise OptionError(problem, "Run the cell that makes it.")
+    """What was typed: a variable, an expression, or else a file."""
+    if source.isidentifier() and source in namespace:
         return namespace[source]
+    file = Path(source).expanduser()
     try:
+        if source.isidentifier():
+            raise NameError(source)
         return eval(source, namespace)  # noqa: S307 - the user typed it into the notebook
     except Exception as error:  # noqa: BLE001 - an expression of the user's may raise anything
+        if file.exists() or _looks_like_file(source):
+            return file
+        if source.isidentifier():
+            variables = [name for name in namespace if not is_hidden(name)]
+            problem = f"There is no variable {source!r}.{nearest(source, variables)}"
+            raise OptionError(problem, "Run the cell that makes it.") from None
         raise OptionError(f"{source!r} cannot be served: {reason_of(error)}.", "Type the name of a variable.") from None
+
+
+def _looks_like_file(source: str) -> bool:
+    return source.lower().endswith(SUFFIXES) or source.startswith(("./", "../", "~/", os.sep))
 
 
 def _instance(defined: type) -> object:

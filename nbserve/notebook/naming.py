@@ -8,7 +8,7 @@ from typing import Any
 
 from ..options import RESERVED_NAMES
 
-__all__ = ["is_hidden", "memories_of", "name_for", "names_of"]
+__all__ = ["is_hidden", "memories_of", "name_for", "name_from", "names_of"]
 
 _HIDDEN = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})
 
@@ -36,6 +36,11 @@ def name_for(model: object, type_name: str, namespace: Mapping[str, Any]) -> str
     own = getattr(model, "__name__", "")
     candidates = [*names_of(model, namespace), own if isinstance(own, str) else "", _snake(type_name), "model"]
     return next(name for name in map(_clean, candidates) if name and name not in RESERVED_NAMES)
+
+
+def name_from(text: str) -> str:
+    """The name that a file or a class of this name gives to its endpoint."""
+    return next(name for name in (_clean(_snake(text)), "model") if name and name not in RESERVED_NAMES)
 
 
 def _clean(name: str) -> str:

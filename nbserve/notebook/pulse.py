@@ -21,6 +21,10 @@ class Beating(Protocol):
     def is_open(self) -> bool:
         """False once nobody can see it change any more."""
 
+    @property
+    def is_moving(self) -> bool:
+        """True while it changes by itself, and so fast that once an interval is too seldom."""
+
     def push(self) -> None:
         """Show what is true now."""
 
@@ -29,8 +33,8 @@ class Pulse:
     """One daemon thread that pushes every open card once an interval, and at once when something happened.
 
     Cards are held weakly, and leave when they are no longer open; the thread lives only while there is a card. At
-    most one round of pushes starts every `gap_s`, however often it is woken. Thread-safe. `wait` is
-    `threading.Event.wait` for everybody but a test.
+    most one round of pushes starts every `gap_s`, however often it is woken; while a card moves, one does. Thread-safe.
+    `wait` is `threading.Event.wait` for everybody but a test.
     """
 
     def __init__(
@@ -85,9 +89,11 @@ class Pulse:
         while cards := self._open_cards(quit_):
             for card in cards:
                 _push(card)
+            is_moving = any(card.is_moving for card in cards)
             del cards, card  # a card that is closed while this thread rests must not be held by it
             self._wait(quit_, self._gap_s)
-            self._wait(self._happened, self._rest_s)
+            if not is_moving:
+                self._wait(self._happened, self._rest_s)
             self._happened.clear()
 
     def _open_cards(self, quit_: threading.Event) -> list[Beating]:

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
 import threading
-from collections.abc import Mapping, MutableMapping
+import warnings
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.analysis import analyse
 from ..core.component import Component
-from ..core.engines import CoroutineThread, Lane
+from ..core.custom import DrivenSource, unwrapped
+from ..core.engines import CoroutineThread
 from ..core.output import Log, catch_prints, release_prints, write_to
 from ..core.registry import Registry
 from ..core.served import Coroutines, Served
-from ..core.storage import LiveObject
-from ..errors import Conflict, ModelRefused, OptionError
-from ..options import Options, options_from
+from ..errors import Conflict, ModelRefused, NbserveError, OptionError
+from ..options import Options, environment_options, options_from
 from ..version import __version__
 from .announcing import announce_endpoint, withdraw_endpoint
 from .cards import Cards, entry_of
-from .folder import PrivateFolder
 from .handle import Endpoint
+from .household import Household
 from .kernel_loop import KernelLoop
-from .naming import memories_of, name_for, names_of
+from .offer import Offer, offer_of
 from .wording import unload_sentence
 
 if TYPE_CHECKING:
@@ -39,55 +39,93 @@ __all__ = ["Session", "close_session", "current_session"]
 class Session:
     """All that one kernel serves: the registry, the tokens, the server, the cards. Thread-safe.
 
+    Without `has_server` somebody else serves its `app`, of which `about` says title, version and description.
     `namespace` are the user's variables; with `is_watched` somebody calls `before_cell` and `after_cell` around all
     code that may change them, so that a model can be left to the notebook while it is unloaded.
     """
 
     def __init__(
-        self, namespace: MutableMapping[str, Any], *, is_watched: bool = False, has_widgets: bool = False
+        self,
+        namespace: MutableMapping[str, Any],
+        shell: Any = None,
+        *,
+        is_watched: bool = False,
+        has_widgets: bool = False,
+        has_server: bool = True,
+        about: Mapping[str, str] | None = None,
+        session_token: str | None = None,
+        settings: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         from ..web.access import Access
+        from ..web.resources import ResourceRoutes
 
         self.registry = Registry()
-        self.access = Access()
+        self.access = Access(session_token)
         self.log = Log()
         self.cells_ended = 0
         self._namespace = namespace
+        self._household = Household(self.registry, namespace, shell, is_watched=is_watched, changed=self.changed)
+        self._resources = ResourceRoutes()
+        self._settings = settings
+        self._about = dict(about or {"version": __version__})
+        self._has_server = has_server
         self._is_watched = is_watched
         self._tokens: dict[str, str] = {}
         self._cards = Cards(self.snapshot, self.obey, can_show=has_widgets)
         self._app: FastAPI | None = None
         self._server: Server | None = None
         self._kernel_loop = KernelLoop.running()
-        self._folder: PrivateFolder | None = None
         self._lock = threading.RLock()
 
     def serve(self, model: object, given: Mapping[str, Any]) -> Endpoint:
         """Serve `model`, or swap it in where its name is served. Raises `NbserveError`s, and changes nothing then."""
-        options = options_from(given)
+        options = options_from(given, self._shared())
         if isinstance(model, Endpoint):
             raise ModelRefused(f"{model.name} is an endpoint already.", "Serve the model itself.")
-        profile = analyse(model, namespace=dict(self._namespace))
-        name = options.name or name_for(model, profile.type_name, self._namespace)
+        offer = offer_of(model, options, self._namespace, self._household.source_of)
+        name = options.wanted_name or offer.name
         with self._lock:
             before = self.registry.get(name)
+            if options.wanted_name is None:
+                self._check_is_swap(name, before, offer)
             coroutines = self._coroutines(name, options, before)
             self._check_free(name)
             self._ensure_server(options)
             served = Served(
                 name,
-                Component(LiveObject(self._private_folder, self._is_held), model),
-                profile,
+                offer.component,
+                offer.profile,
                 options,
                 coroutines=coroutines,
-                holders=self._holders,
+                around=self._household,
+                look=offer.look,
+                title=offer.title,
+                origin=offer.origin,
+                replaced=offer.replaced,
                 before=before,
-                lane=self._lane_of(model, options),
+                lane=self._household.lane_of(model, options),
             )
-            self._announce(served)
+            self._announce(served, offer.resource)
         if before is not None:
-            before.retire(self.registry)
+            self._retire(before)
+        if offer.advice:
+            self._advise(offer.advice)
         return Endpoint.of(self, name)
+
+    def serve_new(self, model: object, given: Mapping[str, Any]) -> Endpoint:
+        """Serve `model` under a name that nothing is served under yet. Raises `Conflict` too."""
+        name = options_from(given, self._shared()).wanted_name
+        if name is not None and name in self.registry:
+            raise Conflict(f"Something is served at /{name} already.", "Give this one a path of its own.")
+        return self.serve(model, given)
+
+    def add_docs_at(self, path: str) -> None:
+        """A second address of the documentation."""
+        from fastapi.responses import RedirectResponse
+
+        last = f"/{path.strip('/')}"
+        for each in (last, f"{last}/"):
+            self.app.add_api_route(each, lambda: RedirectResponse("/docs"), include_in_schema=False)
 
     def unserve(self, name: str) -> None:
         """Raises `NotFound`."""
@@ -97,8 +135,9 @@ class Session:
             if token is not None:
                 self.access.revoke(token)
             self.access.forget(name)
+            self._resources.remove(name)
         withdraw_endpoint(name)
-        served.retire(self.registry)
+        self._retire(served)
         self.changed()
 
     def stop_all(self) -> None:
@@ -114,10 +153,7 @@ class Session:
         """Stop and remove everything this session brought."""
         self.stop_all()
         self._cards.close()
-        with self._lock:
-            folder, self._folder = self._folder, None
-        if folder is not None:
-            folder.remove()
+        self._household.close()
         release_prints()
 
     @property
@@ -126,7 +162,7 @@ class Session:
         if self._app is None:
             from ..web.app import create_app
 
-            self._app = create_app(self.registry, self.log, version=__version__)
+            self._app = create_app(self.registry, self.log, self._resources, **self._about)
         return self._app
 
     @property
@@ -143,20 +179,27 @@ class Session:
         """The endpoint's own token; None when it needs none."""
         return self._tokens.get(name)
 
+    def set_budget(self) -> None:
+        """The default budget of the session has changed."""
+        budget = options_from({}, self._shared()).budget
+        self._household.upkeep.budget_bytes = budget or None
+        self._household.upkeep.make_room()
+        self.changed()
+
     def before_cell(self, *_: object) -> None:
-        for source in self._live_objects():
+        for source in self._household.live_objects():
             source.pin()
 
     def after_cell(self, *_: object) -> None:
         self.cells_ended += 1
-        for source in self._live_objects():
+        for source in self._household.live_objects():
             source.settle()
 
     def refresh(self, name: str) -> None:
         """Analyse the endpoint's model again. Raises `NotFound`, `LoadError`, and what `analyse` raises."""
         served = self.registry[name]
         with served.component.lease() as model:
-            served.describe(analyse(model, namespace=dict(self._namespace)))
+            served.describe(analyse(unwrapped(model), namespace=dict(self._namespace)))
         self.changed()
 
     def changed(self) -> None:
@@ -175,8 +218,8 @@ class Session:
         if order == "load":
             served.load()
             return "Loaded."
-        if order == "unload":
-            return unload_sentence(served.unload())
+        if order in ("unload", "forget"):
+            return unload_sentence(served.unload(forget=order == "forget"))
         if order == "stop":
             self.unserve(name)
             return "Stopped."
@@ -197,6 +240,8 @@ class Session:
             raise Conflict(f"A route of your own begins with /{name}.", "Serve it under another name: --name NAME.")
 
     def _ensure_server(self, options: Options) -> None:
+        if not self._has_server:
+            return
         server = self._server
         if server is not None and server.is_alive:
             if options.port not in (None, 0, server.port):
@@ -210,7 +255,7 @@ class Session:
 
         self._server = Server(Door(self.app, self.access), port=options.port, enter=partial(write_to, self.log))
 
-    def _announce(self, served: Served) -> None:
+    def _announce(self, served: Served, resource: Any) -> None:
         name, needs_token = served.name, served.options.token
         token = self._tokens.get(name)
         if needs_token and token is None:
@@ -219,9 +264,22 @@ class Session:
             self.access.revoke(self._tokens.pop(name))
         self.access.set_open(name, not needs_token)
         catch_prints()
+        if resource is None:
+            self._resources.remove(name)
+        else:
+            self._resources.put(name, resource)
+        served.component.load_deadline_s = served.options.load_deadline_s
         self.registry.put(served)
+        self._keep_house(served)
         announce_endpoint(name, self.url_of(name))
         self.changed()
+
+    def _keep_house(self, served: Served) -> None:
+        """What it brings along counts: a budget of its own, its weight, its idle time."""
+        if served.options.budget is not None:
+            self._household.upkeep.budget_bytes = served.options.budget or None
+        self._household.upkeep.make_room(served.component)
+        self._household.upkeep.wake()
 
     def _coroutines(self, name: str, options: Options, before: Served | None) -> Coroutines:
         if before is not None and before.options.loop == options.loop:
@@ -234,28 +292,37 @@ class Session:
             raise KernelLoop.missing()
         return self._kernel_loop
 
-    def _lane_of(self, model: object, options: Options) -> Lane | None:
-        """The lane of the very same object, if it is served already: it is called by one thread, whatever its names."""
-        for each in self.registry:
-            if each.lane.is_like(options.threads, options.queue) and each.component.peek(lambda other: other is model):
-                return each.lane
-        return None
+    def _retire(self, served: Served) -> None:
+        """It is no longer served under its name: what only it has loaded goes, or is kept for the others."""
+        served.retire(self.registry)
+        component = served.component
+        is_shared = any(each.component.source is component.source for each in self.registry)
+        if is_shared and any(each.component is component for each in self.registry):
+            return
+        if is_shared or isinstance(component.source, DrivenSource):
+            threading.Thread(target=_let_go, args=(component,), name="nbserve:retire", daemon=True).start()
 
-    def _holders(self, model: object) -> tuple[str, ...]:
-        return (*names_of(model, self._namespace), *memories_of(model, self._namespace))
+    def _check_is_swap(self, name: str, before: Served | None, offer: Offer) -> None:
+        if before is not None and before.origin != offer.origin:
+            raise Conflict(
+                f"{name} is the name of another endpoint, of {before.component.source.label}.",
+                f"Give this one a name of its own: --name NAME. To put it in the other's place: --name {name}.",
+            )
 
-    def _is_held(self, model: object) -> bool:
-        return self._is_watched and bool(self._holders(model))
+    def _shared(self) -> dict[str, Any]:
+        """The defaults of all endpoints: what ``%config`` says, else the environment."""
+        return {**environment_options(), **self._settings()}
 
-    def _private_folder(self) -> Path:
-        with self._lock:
-            if self._folder is None or self._folder.pid != os.getpid():
-                self._folder = PrivateFolder()
-            return self._folder.path
+    def _advise(self, sentence: str) -> None:
+        if self._is_watched:
+            print(sentence, file=sys.stderr)  # noqa: T201 - one line for the one who has just typed the path
+        else:
+            warnings.warn(sentence, stacklevel=4)
 
-    def _live_objects(self) -> list[LiveObject]:
-        sources = (served.component.source for served in self.registry)
-        return [source for source in sources if isinstance(source, LiveObject)]
+
+def _let_go(component: Component[Any]) -> None:
+    with contextlib.suppress(NbserveError):
+        component.unload()
 
 
 def close_session(shell: Any) -> None:
@@ -279,7 +346,13 @@ def current_session() -> Session:
     session = getattr(shell, "nbserve_session", None)
     if session is None:
         # on the shell and not in a module: %autoreload empties the variables of modules
-        session = shell.nbserve_session = Session(shell.user_ns, is_watched=True, has_widgets=hasattr(shell, "kernel"))
+        session = shell.nbserve_session = Session(
+            shell.user_ns,
+            shell,
+            is_watched=True,
+            has_widgets=hasattr(shell, "kernel"),
+            settings=partial(_settings, shell),
+        )
         shell.events.register("pre_run_cell", session.before_cell)
         shell.events.register("post_run_cell", session.after_cell)
     return cast("Session", session)
@@ -288,6 +361,11 @@ def current_session() -> Session:
 def _shell() -> Any:
     ipython = sys.modules.get("IPython")
     return None if ipython is None else ipython.get_ipython()
+
+
+def _settings(shell: Any) -> dict[str, Any]:
+    """What was set by ``%config``."""
+    return next((each.given for each in shell.configurables if type(each).__name__ == "Nbserve"), {})
 
 
 def _plain_session() -> Session:

@@ -17,11 +17,15 @@ __all__ = ["VERBS", "Verb", "only_name"]
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """What can be ordered of an endpoint. `needs_name` is false where all of them can be meant."""
+    """What can be ordered of an endpoint. `needs_name` is false where all of them can be meant.
+
+    `flags` are the options that it takes, by the names of its parameters.
+    """
 
     help: str
-    run: Callable[[Session, str], object]
+    run: Callable[..., object]
     needs_name: bool = True
+    flags: tuple[str, ...] = ()
 
 
 def only_name(session: Session, verb: str) -> str:
@@ -45,8 +49,8 @@ def _load(session: Session, name: str) -> None:
     _say(session.text(name))
 
 
-def _unload(session: Session, name: str) -> None:
-    report = session.registry[name].unload()
+def _unload(session: Session, name: str, *, forget: bool = False) -> None:
+    report = session.registry[name].unload(forget=forget)
     session.changed()
     _say(f"{name}: {unload_sentence(report)}")
 
@@ -74,7 +78,11 @@ def _say(text: str) -> None:
 
 VERBS: dict[str, Verb] = {
     "load": Verb("bring the model into memory", _load),
-    "unload": Verb("let the model's memory go; the next request brings it back", _unload),
+    "unload": Verb(
+        "let the model's memory go; the next request brings it back; --forget: its variables too",
+        _unload,
+        flags=("forget",),
+    ),
     "inspect": Verb("what the model is and takes, and how that is known", _inspect),
     "metadata": Verb("name, state, memory and counters, as a dict", _metadata),
     "status": Verb("one line an endpoint", _status, needs_name=False),

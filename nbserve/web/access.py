@@ -32,15 +32,15 @@ EVERYTHING = Grant(None)
 class Access:
     """The tokens that were issued, as digests only, and which endpoints are open. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, session_token: str | None = None) -> None:
         self._grants: dict[bytes, Grant] = {}
         self._is_open: dict[str, bool] = {}
         self._lock = threading.Lock()
-        self.session_token = self.issue(EVERYTHING)
+        self.session_token = self.issue(EVERYTHING, session_token)
 
-    def issue(self, grant: Grant) -> str:
-        """A new token; only who gets it knows it."""
-        token = secrets.token_urlsafe(24)
+    def issue(self, grant: Grant, token: str | None = None) -> str:
+        """A new token, or the one that the owner wants; only who gets it knows it."""
+        token = token or secrets.token_urlsafe(24)
         with self._lock:
             self._grants[_digest(token)] = grant
         return token

@@ -30,12 +30,14 @@ STATUS: dict[str, int] = {
     "model_failed": 500,
     "nbserve_error": 500,
     "output_invalid": 500,
+    "unload_failed": 500,
     "load_failed": 503,
     "model_not_fitted": 503,
     "model_refused": 503,
     "port_taken": 503,
     "server_failed": 503,
     "deadline_exceeded": 504,
+    "over_budget": 507,
     "spill_failed": 507,
 }
 """Code → HTTP status. A model's bug is never a 4xx; the caller's data is never a 5xx."""
@@ -58,8 +60,18 @@ class Error(BaseModel):
 
 
 class Memory(BaseModel):
-    model_bytes: int
-    spilled_bytes: int
+    model_bytes: int = Field(description="What the model weighs; the last known when it is not loaded.")
+    spilled_bytes: int = Field(description="What was put aside weighs on disk.")
+    session_bytes: int = Field(description="What all loaded models of the session weigh.")
+    budget_bytes: int | None = Field(description="What they may weigh; null: no limit.")
+
+
+class Loading(BaseModel):
+    """A load that runs."""
+
+    seconds: float
+    done_bytes: int | None
+    total_bytes: int | None
 
 
 class Counters(BaseModel):
@@ -78,12 +90,20 @@ class Latency(BaseModel):
 
 class Metadata(BaseModel):
     name: str
+    title: str | None
     version: int
+    source: str = Field(description="Where the model comes from: the notebook, a file, a component.")
     state: str = Field(json_schema_extra={"enum": ["unloaded", "loading", "loaded", "failed"]})
     loaded: bool
+    described: bool = Field(description="False as long as the model was never loaded: its columns are not known.")
     reason: str | None
     served_at: str
     memory: Memory
+    last_used_s: float | None = Field(description="Seconds since the last call ended; null before the first.")
+    idle_unload_in_s: float | None = Field(
+        description="Seconds until it is unloaded as idle; null: it is not going to."
+    )
+    loading: Loading | None
     counters: Counters
     latency_ms: Latency
     methods: list[str]
@@ -99,8 +119,11 @@ class Inspection(BaseModel):
 
 class Unloaded(BaseModel):
     state: str
-    freed_bytes: int
-    holders: list[str]
+    freed_bytes: int = Field(description="What came back to the system; 0 as long as somebody holds the model.")
+    resident_before_bytes: int
+    resident_after_bytes: int
+    holders: list[str] = Field(description="Who still holds the model.")
+    forgotten: list[str] = Field(description="Which names in the notebook were let go of.")
 
 
 class Health(BaseModel):

@@ -24,12 +24,14 @@ from ..errors import (
     NbserveError,
     NotFound,
     nearest,
+    shortened,
 )
 from . import pages
 from .access import Access, Grant
 from .answers import STATUS, error_body, error_headers
 from .asgi import Receive, Scope, Send, wants_page
 from .predict import predict, refuse_large, send_error
+from .resources import ResourceRoutes
 from .routes import PAGE_HEADERS, endpoint_routes, is_listing, is_public, session_routes
 
 __all__ = ["Door", "create_app"]
@@ -37,17 +39,28 @@ __all__ = ["Door", "create_app"]
 BODY_LIMIT = 64 * 1024**2
 """For the routes that are no model's."""
 
-LONGEST_NAME = 64
-
 _WITHOUT_BODY = frozenset({204, 205, 304})
 
 
-def create_app(registry: Registry, log: Log, title: str = "nbserve", version: str = "") -> FastAPI:
+def create_app(
+    registry: Registry,
+    log: Log,
+    resources: ResourceRoutes | None = None,
+    *,
+    title: str = "nbserve",
+    version: str = "",
+    description: str = "",
+) -> FastAPI:
     """The FastAPI application of everything but the models' methods; users add their own routes to it."""
-    app = FastAPI(title=title, version=version or "1", docs_url=None, redoc_url=None, openapi_url=None)
+    resources = ResourceRoutes() if resources is None else resources
+    app = FastAPI(
+        title=title, version=version or "1", description=description, docs_url=None, redoc_url=None, openapi_url=None
+    )
     app.state.registry = registry
     app.state.log = log
+    app.state.resources = resources
     app.include_router(session_routes)
+    app.router.routes.append(resources)
     app.router.routes.extend(endpoint_routes.routes)
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
@@ -71,13 +84,15 @@ class Door:
         try:
             if served is not None or not is_public(scope):
                 scope["nbserve.grant"] = self._admit(scope, served)
-            method = None if served is None else served.methods.get(rest.rstrip("/"))
-            if served is None or method is None:
+            method = rest.rstrip("/")
+            if served is None or not served.may_answer(method):
                 await self._to_fastapi(scope, receive, send)
             elif scope["method"] == "POST":
                 await predict(served, method, scope, receive, send)
+            elif method in served.methods:
+                raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
             else:
-                raise MethodNotAllowed(f"{name}.{method.name} answers POST only.", "POST it JSON.", allowed=("POST",))
+                await self._to_fastapi(scope, receive, send)
         except NbserveError as error:
             await self._refuse(error, scope, receive, send)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
@@ -185,14 +200,14 @@ def _not_found(request: Request) -> NotFound:
     if served is None:
         grant: Grant | None = request.scope.get("nbserve.grant")
         known = [each.name for each in request.app.state.registry if grant is not None and grant.covers(each.name)]
-        return NotFound(f"No endpoint is called {_quoted(name)}.{nearest(name, known)}", "GET / lists what is served.")
-    method, known = rest.rstrip("/"), list(served.methods)
-    return NotFound(f"{name} has no method {_quoted(method)}.{nearest(method, known)}", f"It has {', '.join(known)}.")
-
-
-def _quoted(name: str) -> str:
-    """As much of it as any name can have."""
-    return repr(name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + "…")
+        return NotFound(
+            f"No endpoint is called {shortened(name)}.{nearest(name, known)}", "GET / lists what is served."
+        )
+    try:
+        served.method(rest.rstrip("/"))
+    except NotFound as error:
+        return error
+    return NotFound(f"There is nothing at {shortened(rest)}.", "GET /docs shows what there is.")
 
 
 _HANDLERS = {

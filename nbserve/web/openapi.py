@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from ..core.codecs import request_schema, response_schema
 from ..core.schema import Signature
 from ..core.served import Method, Served
 from .answers import Error, Health, Inspection, Metadata, Ready, Unloaded
+from .resources import ResourceRoutes
+from .resources.handlers import ResourceRoute
 
 __all__ = ["describe"]
 
@@ -37,15 +40,53 @@ _ACCESS_FAULTS = {401: "No token, or an unknown one.", 403: "The token is for an
 
 def describe(app: FastAPI, endpoints: Sequence[Served], root: str) -> dict[str, Any]:
     """The document of the routes that users added to `app`, of the session's own, and of `endpoints`."""
-    document = get_openapi(title=app.title, version=app.version, routes=app.routes, description=app.description)
+    own = _own_routes(app, endpoints)
+    document = get_openapi(
+        title=app.title, version=app.version, routes=[*app.routes, *own], description=app.description
+    )
     document["servers"] = [{"url": root or "/"}]
     paths = document.setdefault("paths", {})
     paths.update(_session_paths())
     for served in endpoints:
-        paths.update(_endpoint_paths(served))
+        for path, operations in _endpoint_paths(served).items():
+            paths[path] = paths.get(path, {}) | operations
+    _finish(paths, own)
     document["tags"] = [{"name": each.name, "description": _summary(each)} for each in endpoints]
     _add_components(document)
     return document
+
+
+def _own_routes(app: FastAPI, endpoints: Sequence[Served]) -> list[ResourceRoute]:
+    """The routes that the endpoints' resources declare, of methods that the models are known to have."""
+    resources: ResourceRoutes = app.state.resources
+    own: list[ResourceRoute] = []
+    for served in endpoints:
+        known = {each.method for each in served.profile.signatures}
+        own += (each for each in resources.of([served.name]) if not each.own.is_guess or each.own.attribute in known)
+    return own
+
+
+def _finish(paths: dict[str, Any], own: Sequence[ResourceRoute]) -> None:
+    """Give the resources' operations ids that nothing else has, and our errors."""
+    taken = {operation.get("operationId") for operations in paths.values() for operation in operations.values()}
+    for route in own:
+        operation = paths.get(route.path_format, {}).get(route.verb.lower())
+        if operation is None:
+            continue
+        wanted = "_".join(re.findall(r"\w+", route.path_format))
+        numbered = (
+            wanted,
+            f"{wanted}_{route.verb.lower()}",
+            *(f"{wanted}_{number}" for number in range(2, len(own) + 2)),
+        )
+        operation["operationId"] = next(each for each in numbered if each not in taken)
+        taken.add(operation["operationId"])
+        reads = {422: _PREDICT_FAULTS[422]} if "422" in operation["responses"] else {}
+        faults = _ACCESS_FAULTS | reads | {500: "The method failed.", 503: _PREDICT_FAULTS[503]}
+        for status, text in faults.items():
+            said = operation["responses"].get(str(status), {}).get("description", text)
+            described = said if said != "Validation Error" else text
+            operation["responses"][str(status)] = _response(described, _ref(Error))
 
 
 def _session_paths() -> dict[str, Any]:
@@ -73,6 +114,8 @@ def _endpoint_paths(served: Served) -> dict[str, Any]:
         ("post", "unload", "Let the model's memory go", ("What came back.", _ref(Unloaded)), spill_fault),
     )
     for verb, last, summary, answer, faults in fixed:
+        if last in served.replaced:
+            continue
         operation = _operation(summary, name, {200: answer}, _ACCESS_FAULTS | faults)
         paths[f"/{name}/{last}/"] = {verb: operation | {"operationId": f"{name}_{last}"}}
     return paths

@@ -6,11 +6,10 @@ import asyncio
 import traceback
 from functools import partial
 from time import perf_counter
-from typing import Any
 from uuid import uuid4
 
 from ..core.codecs import Call, encode
-from ..core.served import Method, Served
+from ..core.served import Answer, Method, Served
 from ..errors import BodyIncomplete, BodyTooLarge, DeadlineExceeded, MediaTypeError, NbserveError
 from .answers import STATUS, error_bytes, error_headers
 from .asgi import Receive, Scope, Send, header, send_json
@@ -20,7 +19,7 @@ __all__ = ["predict", "read_body", "refuse_large", "send_error"]
 JSON_TYPES = ("application/json", "text/json")
 
 
-async def predict(served: Served, method: Method, scope: Scope, receive: Receive, send: Send) -> None:
+async def predict(served: Served, method: str, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer one request to a model's method."""
     predict_id = uuid4().hex
     began = perf_counter()
@@ -92,14 +91,21 @@ async def send_error(scope: Scope, send: Send, error: NbserveError, predict_id: 
     await send_json(send, STATUS[error.code], error_bytes(error, predict_id), headers)
 
 
-async def _in_time(served: Served, method: Method, sent: bytes) -> Any:
-    future = served.submit(method, partial(_read, method, sent), encode)
+async def _in_time(served: Served, method: str, sent: bytes) -> Answer[bytes]:
     try:
-        return await asyncio.wait_for(asyncio.wrap_future(future), served.options.deadline_s)
+        async with asyncio.timeout(served.options.deadline_s):
+            return await _answer(served, method, sent)
     except TimeoutError:
         raise DeadlineExceeded(
             f"The answer took longer than {served.options.deadline_s:g} s.", "Send fewer rows, or raise --deadline."
         ) from None
+
+
+async def _answer(served: Served, method: str, sent: bytes) -> Answer[bytes]:
+    if not served.is_described:
+        await served.described()
+    chosen = served.method(method)
+    return await asyncio.wrap_future(served.submit(chosen, partial(_read, chosen, sent), encode))
 
 
 def _read(method: Method, sent: bytes) -> Call:

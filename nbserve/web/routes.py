@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -9,14 +10,16 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 
+from ..core.codecs import to_plain
 from ..core.registry import Registry
 from ..core.served import Served
 from ..errors import NotFound
 from . import pages
 from .access import Grant
-from .answers import Health, Inspection, Metadata, Ready, Unloaded
+from .answers import Health, Metadata, Ready, Unloaded
 from .asgi import Scope, wants_page
 from .openapi import describe
+from .threads import in_thread
 
 __all__ = ["PAGE_HEADERS", "endpoint_routes", "is_listing", "is_public", "session_routes"]
 
@@ -44,19 +47,22 @@ class SessionRoute(APIRoute):
 
 
 class EndpointRoute(SessionRoute):
-    """A route below an endpoint's name: it exists for the names that are served.
+    """A route below an endpoint's name: it exists for the names that are served, and where nothing replaces it.
 
     Any other first part of a path is left to the routes that users add.
     """
 
     def matches(self, scope: Any) -> tuple[Match, Any]:
         match, child = super().matches(scope)
-        if match is not Match.NONE and child["path_params"]["name"] not in scope["app"].state.registry:
+        if match is Match.NONE:
+            return match, child
+        served = scope["app"].state.registry.get(child["path_params"]["name"])
+        if served is None or self.path.rpartition("}")[2].strip("/") in served.replaced:
             return Match.NONE, {}
         return match, child
 
 
-def _served(name: str, request: Request) -> Served:
+async def _served(name: str, request: Request) -> Served:
     registry: Registry = request.app.state.registry
     return registry[name]
 
@@ -75,32 +81,38 @@ endpoint_routes = APIRouter(route_class=EndpointRoute, include_in_schema=False)
 
 
 @endpoint_routes.get("/{name}/", response_model=None)
-def show(served: Endpoint, request: Request) -> Response:
-    view = {**served.metadata(), "model": served.profile.to_dict()}
-    if wants_page(request.scope):
-        return _page(pages.endpoint_page(view, root=_root(request)))
-    return JSONResponse(view)
+async def show(served: Endpoint, request: Request) -> Response:
+    return await in_thread(served, partial(_shown, served, wants_page(request.scope), _root(request)))
 
 
-@endpoint_routes.get("/{name}/inspect/")
-def inspect(served: Endpoint) -> Inspection:
-    return Inspection(**served.inspect())
+@endpoint_routes.get("/{name}/inspect/", response_model=None)
+async def inspect(served: Endpoint) -> Response:
+    return await in_thread(served, lambda: JSONResponse(to_plain(served.inspect())))
 
 
 @endpoint_routes.get("/{name}/metadata/")
-def metadata(served: Endpoint) -> Metadata:
-    return Metadata(**served.metadata())
+async def metadata(served: Endpoint) -> Metadata:
+    return await in_thread(served, partial(_metadata, served))
 
 
 @endpoint_routes.post("/{name}/load/")
-def load(served: Endpoint) -> Metadata:
-    served.load()
-    return Metadata(**served.metadata())
+async def load(served: Endpoint) -> Metadata:
+    await in_thread(served, served.load)
+    return await in_thread(served, partial(_metadata, served))
 
 
 @endpoint_routes.post("/{name}/unload/")
-def unload(served: Endpoint) -> Unloaded:
-    return Unloaded(**served.unload().to_dict())
+async def unload(served: Endpoint) -> Unloaded:
+    return Unloaded(**(await in_thread(served, served.unload)).to_dict())
+
+
+def _shown(served: Served, is_page: bool, root: str) -> Response:
+    view = {**served.metadata(), "model": served.profile.to_dict()}
+    return _page(pages.endpoint_page(view, root=root)) if is_page else JSONResponse(view)
+
+
+def _metadata(served: Served) -> Metadata:
+    return Metadata(**served.metadata())
 
 
 session_routes = APIRouter(route_class=SessionRoute, include_in_schema=False)

@@ -27,7 +27,7 @@ def spilled(kernel: Kernel) -> bool:
 
 def test_what_the_notebook_holds_is_the_same_object_after_a_reload(notebook: Kernel) -> None:
     said = notebook.run("%nbserve unload model").check().stdout
-    assert said == "model: Unloaded; the notebook still holds it as model, so no memory came back.\n"
+    assert said == "model: Unloaded; it is still held as model, so no memory came back.\n"
     notebook.run("x = 1").check()
     notebook.run("model.value = 11").check()
     assert not spilled(notebook)

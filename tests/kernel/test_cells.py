@@ -56,7 +56,7 @@ def test_alone_it_shows_the_dashboard(kernel: Kernel) -> None:
 
 def test_the_verbs_answer_in_their_cells(kernel: Kernel) -> None:
     kernel.run("model = Constant()\n%serve model").check()
-    assert "still holds it as model" in kernel.run("%nbserve unload model").check().stdout
+    assert "still held as model" in kernel.run("%nbserve unload model").check().stdout
     assert kernel.run("%nbserve load").check().stdout.startswith("model · loaded · ")
     assert kernel.run("%nbserve status").check().stdout.startswith("model · loaded · ")
     assert "'name': 'model'" in kernel.run("%nbserve metadata").check().displays[0]["text/plain"]

@@ -1,10 +1,12 @@
-"""The card without a browser: what it sends, what it obeys, and what stands in for it as HTML and as text."""
+"""The card without a browser: what it sends, what it obeys, and what is displayed of it."""
 
 from __future__ import annotations
 
 import copy
+import itertools
+import re
 import threading
-from html.parser import HTMLParser
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
@@ -12,44 +14,12 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbserve.errors import LoadError
-from nbserve.notebook.card import Card, as_html, as_text
+from nbserve.notebook import card as card_module
+from nbserve.notebook.card import Card
+from nbserve.notebook.still import as_html, as_text
+from tests.notebook.entries import endpoint, snapshot
 
 SOON_S = 5.0
-NASTY = "<img src=x onerror=alert(1)>\"'&"
-IRIS: dict[str, Any] = {
-    "name": "iris",
-    "version": 1,
-    "url": "http://127.0.0.1:49152/iris/",
-    "page_url": "http://127.0.0.1:49152/iris/?token=secret",
-    "token": "secret",
-    "state": "loaded",
-    "reason": None,
-    "memory": {"model_bytes": 12_345_678, "spilled_bytes": 0},
-    "model": {
-        "type": "LogisticRegression",
-        "library": "scikit-learn",
-        "library_version": "1.9.1",
-        "task": "classification",
-        "classes": ["setosa", "versicolor"],
-        "features": [
-            {"name": "length", "datatype": "number", "dtype": "float64", "nullable": True, "categories": None},
-            {"name": "colour", "datatype": "string", "dtype": "category", "nullable": False, "categories": ["red"]},
-        ],
-    },
-    "signatures": ["predict(X: 2 columns)"],
-    "counters": {"requests": 12, "errors": 1, "rows": 30, "in_flight": 0, "loads": 1, "unloads": 0},
-    "latency_ms": {"p50": 1.2, "p99": 3.4},
-    "history": [],
-    "curl": "curl -H 'Authorization: Bearer secret' http://127.0.0.1:49152/iris/predict/",
-}
-
-
-def endpoint(**changes: Any) -> dict[str, Any]:
-    return {**copy.deepcopy(IRIS), **changes}
-
-
-def snapshot(*endpoints: dict[str, Any], dashboard: bool = False) -> dict[str, Any]:
-    return {"endpoints": list(endpoints), "dashboard": dashboard}
 
 
 class Wire:
@@ -100,7 +70,8 @@ def wire() -> Wire:
 
 @pytest.fixture
 def card(source: Source, wire: Wire) -> Card:
-    made = Card(source.read, source.obey)
+    """A card whose clock goes on by a second with each push."""
+    made = Card(source.read, source.obey, clock=itertools.count().__next__)
     made.comm = wire
     return made
 
@@ -161,7 +132,6 @@ def test_pushes_from_many_threads_are_each_counted(card: Card, wire: Wire) -> No
         thread.start()
     for thread in threads:
         thread.join()
-    assert card.beat == 80
     assert [update["beat"] for update in wire.updates] == list(range(1, 81))
 
 
@@ -187,9 +157,134 @@ def test_an_endpoint_that_is_served_again_makes_its_card_live_again(card: Card, 
     assert wire.updates[-1] == {"beat": 3}
 
 
+CLOCKS: dict[str, dict[str, Any]] = {
+    "last used": {"last_used_s": 12.0},
+    "idle": {"idle_unload_in_s": 588.0},
+    "loading": {"state": "loading", "loading": {"seconds": 3.0, "done_bytes": None, "total_bytes": None}},
+}
+
+
+def pushed_with(card: Card, source: Source, *entries: dict[str, Any]) -> bool:
+    """Push what is shown with each of these changes, a second apart; whether the last was sent as a snapshot."""
+    for changes in entries:
+        source.shown = snapshot(endpoint(**changes))
+        card.push()
+    return "snapshot" in card.comm.updates[-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "later"),
+    [
+        (CLOCKS["last used"], {"last_used_s": 13.0}),
+        (CLOCKS["idle"], {"idle_unload_in_s": 587.1}),
+        (CLOCKS["loading"], {"loading": CLOCKS["loading"]["loading"] | {"seconds": 4.2}}),
+    ],
+    ids=CLOCKS,
+)
+def test_clocks_that_only_went_on_are_not_sent(
+    card: Card, source: Source, wire: Wire, changes: dict[str, Any], later: dict[str, Any]
+) -> None:
+    assert not pushed_with(card, source, changes, changes | later)
+    assert wire.updates[-1] == {"beat": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "later"),
+    [
+        (CLOCKS["last used"], {"last_used_s": 0.2}),
+        (CLOCKS["last used"], {"last_used_s": None}),
+        (CLOCKS["idle"], {"idle_unload_in_s": 600.0}),
+        (CLOCKS["idle"], {"idle_unload_in_s": None}),
+        ({}, CLOCKS["idle"]),
+        (CLOCKS["loading"], {"loading": {"seconds": 4.0, "done_bytes": 5, "total_bytes": 10}}),
+        ({}, {"memory": endpoint()["memory"] | {"session_bytes": 99_000_000}}),
+    ],
+    ids=["used again", "never used", "put off", "in use", "now idle", "bytes read", "another model came"],
+)
+def test_what_the_card_cannot_know_by_its_clock_is_sent(
+    card: Card, source: Source, changes: dict[str, Any], later: dict[str, Any]
+) -> None:
+    assert pushed_with(card, source, changes, changes | later)
+
+
+def test_a_clock_that_drifts_a_little_each_second_is_set_right_in_the_end(card: Card, source: Source) -> None:
+    assert pushed_with(card, source, {"idle_unload_in_s": 600.0}, {"idle_unload_in_s": 599.5}) is False
+    assert pushed_with(card, source, {"idle_unload_in_s": 599.0}, {"idle_unload_in_s": 598.5}) is True
+
+
+def test_the_beat_tells_how_old_the_snapshot_is(card: Card, source: Source) -> None:
+    source.shown["endpoints"][0]["state"] = "unloaded"
+    for _ in range(5):
+        card.push()
+    assert (card.snapshot["as_of"], card.beat) == (1.0, 5.0)
+
+
+def test_what_is_displayed_later_is_not_taken_for_fresh(card: Card) -> None:
+    for _ in range(5):
+        card.push()
+    card._repr_mimebundle_()
+    assert card.beat - card.snapshot["as_of"] == 6.0
+
+
+def test_a_card_moves_while_something_loads(card: Card, source: Source) -> None:
+    assert not card.is_moving
+    pushed_with(card, source, CLOCKS["loading"])
+    assert card.is_moving
+
+
+def test_metadata_without_the_newer_fields_are_shown_all_the_same(wire: Wire) -> None:
+    old = endpoint()
+    for field in ("title", "source", "described", "last_used_s", "idle_unload_in_s", "loading"):
+        del old[field]
+    old["memory"] = {"model_bytes": 12_345_678, "spilled_bytes": 0}
+    card = Card(Source(snapshot(old)).read, Source({}).obey)
+    card.comm = wire
+    card.push()
+    assert list(wire.updates[0]) == ["beat"]
+    assert "12.3 MB" in as_html(card.snapshot)
+
+
+def test_the_clocks_of_an_endpoint_that_has_gone_stand_still(card: Card, source: Source) -> None:
+    pushed_with(card, source, CLOCKS["idle"] | CLOCKS["last used"])
+    source.shown = {"gone": True}
+    card.push()
+    (shown,) = card.snapshot["endpoints"]
+    assert (shown["last_used_s"], shown["idle_unload_in_s"], shown["loading"]) == (None, None, None)
+
+
+def many(count: int) -> dict[str, Any]:
+    """A dashboard of so many endpoints that were never used, but for the last five: loaded, and used lately."""
+    unused = [endpoint(name=f"m{at}", state="unloaded") for at in range(count - 5)]
+    used = [endpoint(name=f"m{at}", last_used_s=float(at)) for at in range(count - 5, count)]
+    return snapshot(*unused, *used, dashboard=True)
+
+
+def test_a_dashboard_of_very_many_shows_those_that_matter_and_counts_the_rest() -> None:
+    source = Source(many(1000))
+    shown = Card(source.read, source.obey).snapshot
+    names = [each["name"] for each in shown["endpoints"]]
+    assert shown["endpoint_count"] == 1000
+    assert names == [*(f"m{at}" for at in range(95)), *(f"m{at}" for at in range(995, 1000))]
+    assert "900 more endpoints" in as_html(shown)
+    assert as_text(shown).endswith("+988 more")
+
+
+def test_a_dashboard_that_fits_keeps_its_order_whatever_is_loaded() -> None:
+    source = Source(many(100))
+    shown = Card(source.read, source.obey).snapshot
+    assert [each["name"] for each in shown["endpoints"]] == [f"m{at}" for at in range(100)]
+
+
+def test_a_dashboard_is_not_sent_what_it_does_not_show() -> None:
+    source = Source(snapshot(endpoint(), dashboard=True))
+    (row,) = Card(source.read, source.obey).snapshot["endpoints"]
+    assert not {"token", "curl", "signatures"} & set(row)
+    assert set(row["model"]) == {"type", "library", "library_version", "task"}
+
+
 def test_a_dashboard_of_nothing_has_a_beat(wire: Wire) -> None:
     empty = Source(snapshot(dashboard=True))
-    card = Card(empty.read, empty.obey)
+    card = Card(empty.read, empty.obey, clock=itertools.count().__next__)
     card.comm = wire
     card.push()
     assert wire.updates == [{"beat": 1}]
@@ -205,7 +300,7 @@ def test_a_closed_card_is_not_open_and_can_still_be_pushed(card: Card, wire: Wir
 # --- orders ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", ["load", "unload", "stop"])
+@pytest.mark.parametrize("order", ["load", "unload", "forget", "stop"])
 def test_an_order_is_carried_out_and_answered(card: Card, source: Source, wire: Wire, order: str) -> None:
     press(card, order)
     assert wire.messages.get(timeout=SOON_S) == {"id": "1", "heard": True}
@@ -280,7 +375,7 @@ def test_what_is_no_order_is_not_obeyed(card: Card, source: Source, wire: Wire, 
     assert source.orders == []
 
 
-# --- what stands in for it ------------------------------------------------------------------------------------------
+# --- what is displayed ----------------------------------------------------------------------------------------------
 
 
 def test_the_bundle_has_the_widget_the_picture_and_one_line(card: Card) -> None:
@@ -303,110 +398,17 @@ def test_in_a_terminal_a_card_is_its_line_of_text(source: Source) -> None:
     assert data == {"text/plain": as_text(source.shown)}
 
 
-@pytest.mark.parametrize(
-    ("shown", "line"),
-    [
-        (
-            snapshot(endpoint()),
-            "iris · loaded · http://127.0.0.1:49152/iris/ · LogisticRegression (scikit-learn 1.9.1) · 12 requests",
-        ),
-        (
-            snapshot(
-                endpoint(model={"type": "function", "library": None}, counters={**IRIS["counters"], "requests": 1})
-            ),
-            "iris · loaded · http://127.0.0.1:49152/iris/ · function · 1 request",
-        ),
-        (snapshot(), "nbserve · stopped"),
-        (snapshot(dashboard=True), "nbserve · nothing is served · %serve model"),
-        (
-            snapshot(endpoint(), endpoint(name="churn", state="unloaded"), dashboard=True),
-            "nbserve · 2 endpoints: iris (loaded), churn (unloaded)",
-        ),
-    ],
-    ids=["endpoint", "function", "stopped", "empty dashboard", "dashboard"],
-)
-def test_the_line_says_what_is_served(shown: dict[str, Any], line: str) -> None:
-    assert as_text(shown) == line
-
-
-class Tags(HTMLParser):
-    """The tags of a page, and its text."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: set[str] = set()
-        self.text = ""
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes |= {name for name, _ in attrs}
-
-    def handle_data(self, data: str) -> None:
-        self.text += data + "\n"
-
-
-def nasty_endpoint() -> dict[str, Any]:
-    model = {"type": NASTY, "library": NASTY, "library_version": NASTY, "task": NASTY, "classes": [NASTY]}
-    model["features"] = [{"name": NASTY, "datatype": NASTY, "nullable": False, "categories": [NASTY]}]
-    texts = dict.fromkeys(("name", "url", "page_url", "state", "reason", "curl"), NASTY)
-    return endpoint(**texts, model=model, signatures=[NASTY])
-
-
-@pytest.mark.parametrize("dashboard", [False, True], ids=["endpoint", "dashboard"])
-def test_no_value_becomes_markup(dashboard: bool) -> None:
-    page = Tags(as_html(snapshot(nasty_endpoint(), dashboard=dashboard)))
-    assert set(page.tags) <= {"div", "strong", "table", "tr", "th", "td"}
-    assert page.attributes == {"style"}
-    assert page.text.count(NASTY) >= 5
-
-
-@pytest.mark.parametrize("dashboard", [False, True], ids=["endpoint", "dashboard"])
-def test_the_picture_and_the_line_hold_no_token(dashboard: bool) -> None:
-    shown = snapshot(endpoint(), dashboard=dashboard)
-    assert "secret" not in as_html(shown)
-    assert "secret" not in as_text(shown)
-
-
-UNLOADED: dict[str, Any] = {"state": "unloaded"}
-NOTHING = {"model_bytes": 0, "spilled_bytes": 0}
-SPILLED = {"model_bytes": 0, "spilled_bytes": 8_100_000}
-
-
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({}, "12.3 MB"),
-        ({"memory": {"model_bytes": 12_345_678, "spilled_bytes": 8_100_000}}, "12.3 MB"),
-        (UNLOADED | {"memory": SPILLED}, "8.1 MB on disk"),
-        (UNLOADED | {"holders": ["model", "best"]}, "12.3 MB, held by the notebook as model, best"),
-        (UNLOADED | {"holders": ["model"], "memory": NOTHING}, "held by the notebook as model"),
-        (UNLOADED | {"holders": ["model"], "memory": SPILLED}, "8.1 MB on disk"),
-        (UNLOADED | {"holders": []}, "–"),
-        (UNLOADED, "–"),
-        ({"holders": ["model"]}, "12.3 MB"),
-        ({"state": "stopped", "holders": ["model"], "memory": SPILLED}, "–"),
-        ({"state": "failed", "reason": "The file is gone."}, "failed: The file is gone."),
-        ({"latency_ms": {"p50": None, "p99": None}}, "–"),
-        ({"memory": {"model_bytes": 999, "spilled_bytes": 0}}, "999 B"),
-        ({"memory": {"model_bytes": 1_000, "spilled_bytes": 0}}, "1.0 kB"),
-        ({"memory": {"model_bytes": 2_500_000_000_000, "spilled_bytes": 0}}, "2.5 TB"),
-    ],
-    ids=[
-        *("loaded", "loaded with a spill", "spilled", "held", "held, not measured", "held and spilled"),
-        *("held by nobody", "holders not known", "loaded and held", "stopped"),
-        *("failed", "no latency", "bytes", "kilobytes", "terabytes"),
-    ],
-)
-def test_the_picture_says(changes: dict[str, Any], text: str) -> None:
-    assert text in Tags(as_html(snapshot(endpoint(**changes)))).text.split("\n")
-
-
-def test_the_picture_of_nothing_says_what_to_type() -> None:
-    assert "%serve model" in as_html(snapshot(dashboard=True))
-
-
 @pytest.mark.parametrize("word", ["innerHTML", "outerHTML", "insertAdjacentHTML", "fetch(", "eval(", "import "])
 def test_the_script_writes_text_only_and_asks_nobody(word: str) -> None:
     assert word not in str(Card._esm)
+
+
+def test_the_script_is_one_module_with_all_that_it_refers_to() -> None:
+    """Put together from two, whose names must not meet."""
+    names = re.findall(r"^(?:export )?(?:const|function|async function) (\w+)", str(Card._esm), re.MULTILINE)
+    wanted = re.search(
+        r"^import \{([^}]+)\}", (Path(card_module.__file__).parent / "card.js").read_text(), re.MULTILINE
+    )
+    assert wanted is not None
+    assert {each.strip() for each in wanted[1].split(",")} - {""} <= set(names)
+    assert len(names) == len(set(names))

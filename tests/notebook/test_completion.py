@@ -43,7 +43,7 @@ def serving(notebook: Any) -> Any:
         ("  %serve\tmo", ["model", "mode"]),
         ("%%serve mo", ["model", "mode"]),
         ("%serve model --th", ["--threads"]),
-        ("%serve model --name iris --p", ["--port"]),
+        ("%serve model --name iris --po", ["--port"]),
         ("%serve model --loop ", ["own", "kernel"]),
         ("%serve model --loop k", ["kernel"]),
         ("%unserve --", ["--help", "--all"]),

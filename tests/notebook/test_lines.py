@@ -70,4 +70,4 @@ def test_a_verb_and_its_name_are_both_words() -> None:
 def test_the_flags_are_those_that_are_read() -> None:
     assert SERVE.flags[0] == "--help"
     assert set(UNSERVE.flags) == {"--help", "--all"}
-    assert NBSERVE.flags == ["--help"]
+    assert NBSERVE.flags == ["--help", "--forget"]

@@ -168,7 +168,7 @@ def test_stopping_all_stops_the_server_too(shell: Any) -> None:
 def test_the_verbs_do_what_they_say(shell: Any) -> None:
     endpoint = shell.run(f"{MODEL}\n%serve model").check().value
     assert shell.run("%nbserve unload model").check().stdout == (
-        "model: Unloaded; the notebook still holds it as model, so no memory came back.\n"
+        "model: Unloaded; it is still held as model, so no memory came back.\n"
     )
     assert endpoint.state == "unloaded"
     assert shell.run("%nbserve load").check().stdout.startswith("model · loaded · ")

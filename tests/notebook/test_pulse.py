@@ -20,6 +20,7 @@ class Heart:
 
     def __init__(self) -> None:
         self.is_open = True
+        self.is_moving = False
         self.beats: Queue[int] = Queue()
         self.count = 0
 
@@ -107,6 +108,18 @@ def test_a_wake_ends_the_rest_and_never_the_gap() -> None:
     assert rests.get(timeout=SOON_S) == (False, 0.75), "fifty wakes make one push"
     go.release(50)
     pulse.stop()
+
+
+def test_while_a_card_moves_there_is_no_rest_after_the_gap(pulse: Pulse, gate: Gate) -> None:
+    heart = Heart()
+    heart.is_moving = True
+    pulse.add(heart)
+    assert [gate.pass_() for _ in range(4)] == [0.25] * 4
+    gate.asked.get(timeout=SOON_S)
+    assert heart.count == 5
+    heart.is_moving = False
+    gate._go.release()
+    assert [gate.pass_() for _ in range(3)] == [0.25, 0.75, 0.25]
 
 
 def test_a_real_wake_pushes_long_before_the_interval_is_over() -> None:

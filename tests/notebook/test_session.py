@@ -370,6 +370,6 @@ def test_what_the_shell_remembers_holds_the_model_too() -> None:
         assert session.snapshot("kept")["endpoints"][0]["holders"] == ["Out[3]"]
         again = session.registry["kept"].unload()
         assert (again.was_loaded, again.freed_bytes, again.holders) == (False, 0, ("Out[3]",))
-        assert unload_sentence(again) == "It was unloaded already."
+        assert unload_sentence(again) == "It was unloaded already. It is still held as Out[3]."
     finally:
         session.close()

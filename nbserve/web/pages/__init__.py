@@ -43,6 +43,7 @@ _MODULES = (
     "dom.js",
     "field.js",
     "form.js",
+    "gauge.js",
     "index.js",
     "literal.js",
     "live.js",
@@ -59,6 +60,8 @@ _ASSETS = {name: name for name in ("page.css", "icon.svg", *_MODULES)} | {
 }
 _SHOWN_FEATURES = 200
 _SHOWN_VALUES = 12
+_NOTEBOOK = "the notebook"
+_UNDESCRIBED = "Columns are found when it is first loaded."
 
 
 def endpoint_page(view: Mapping[str, Any], *, root: str) -> str:
@@ -69,14 +72,13 @@ def endpoint_page(view: Mapping[str, Any], *, root: str) -> str:
         root=root,
         title=view["name"],
         name=_text(view["name"]),
+        subtitle=_paragraph(view.get("title"), "subtitle"),
         state=_text(view.get("state", "")),
-        summary=_summary(model),
+        summary=_summary(view),
         doc=_paragraph(model.get("doc"), "doc"),
         reason=_text(view.get("reason") or ""),
         reason_hidden="" if view.get("reason") else "hidden",
-        features=_features(model),
-        arguments=_arguments(model),
-        methods=_methods(model.get("methods") or ()),
+        **_expectations(view),
         findings=_findings(model.get("findings") or ()),
         parameters=_parameters(model.get("parameters") or {}),
         view=_json(view),
@@ -166,8 +168,9 @@ def _count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def _summary(model: Mapping[str, Any]) -> str:
-    """The line below the name: task, type and library."""
+def _summary(view: Mapping[str, Any]) -> str:
+    """The line below the name: task, type, library, and the file or class that it comes from."""
+    model = view.get("model") or {}
     task = str(model.get("task") or "")
     classes = model.get("classes") or ()
     chips = []
@@ -178,7 +181,19 @@ def _summary(model: Mapping[str, Any]) -> str:
         chips.append(f"{model['library']} {model.get('library_version') or ''}".strip())
     if model.get("fitted") is False:
         chips.append("not fitted")
+    source = view.get("source")
+    if source and source not in (_NOTEBOOK, model.get("type")):
+        chips.append(f"from {source}" if chips else source)
     return "".join(f'<li class="chip">{_text(chip)}</li>' for chip in chips)
+
+
+def _expectations(view: Mapping[str, Any]) -> dict[str, str]:
+    """What the methods take, as parts of the page; what is not known before the first load, is said."""
+    if view.get("described") is False:
+        return {"features": f"<p>{_UNDESCRIBED}</p>", "arguments": "", "methods": ""}
+    model = view.get("model") or {}
+    methods = _methods(model.get("methods") or ())
+    return {"features": _features(model), "arguments": _arguments(model), "methods": methods}
 
 
 def _features(model: Mapping[str, Any]) -> str:
@@ -321,8 +336,9 @@ def _card(view: Mapping[str, Any], root: str) -> str:
         f'<li class="panel card" data-name="{name}">'
         f'<div class="card-head"><h2><a href="{link}" data-keep-query>{name}</a></h2>'
         f'<span class="state" data-state="{_text(view.get("state", ""))}">{_text(view.get("state", ""))}</span></div>'
-        f'<ul class="chips">{_summary(view.get("model") or {})}</ul>'
-        '<dl class="stats" data-stats></dl>'
+        f"{_paragraph(view.get('title'), 'subtitle')}"
+        f'<ul class="chips">{_summary(view)}</ul>'
+        '<dl class="stats"></dl>'
         f"{_reason(view)}</li>"
     )
 

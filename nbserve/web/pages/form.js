@@ -31,9 +31,9 @@ export function makeForm(method, onChange) {
   };
 }
 
-/** A form for a whole body, where nothing is known about the model. @returns {Form} */
-export function makeBodyForm() {
-  const field = frame("Body", json({ name: "Body", datatype: "any" }, { X: [] }));
+/** A form for a whole body, where nothing is known about the model. @param {any} example @returns {Form} */
+export function makeBodyForm(example) {
+  const field = frame("Body", json({ name: "Body", datatype: "any" }, Object.keys(Object(example)).length ? example : { X: [] }), ["JSON"]);
   return {
     element: field.element,
     read: () => ({ body: readAll([field])[0] ?? {}, rows: null }),

@@ -1,27 +1,56 @@
 /** The list of endpoints, kept up to date. */
 
-import { byId } from "./dom.js";
-import { showFigures, showState, watch } from "./live.js";
+import { byId, h } from "./dom.js";
+import { drawBar, totalOf, UNDESCRIBED } from "./gauge.js";
+import { makeGauge, showFigures, showState, watch } from "./live.js";
+import { call, methodPath } from "./wire.js";
 
-/** @type {HTMLElement[]} */
-const cards = [...document.querySelectorAll("[data-name]")].map((card) => /** @type {HTMLElement} */ (card));
+/** @typedef {import("./live.js").View} View */
 
-/** @param {import("./live.js").View[]} views */
-function show(views) {
-  for (const card of cards) {
-    const view = views.find((each) => each.name === card.dataset.name);
-    showState(chipOf(card), view?.state ?? "gone");
-    if (view) showFigures(/** @type {HTMLElement} */ (card.querySelector("[data-stats]")), view);
+const cards = [...document.querySelectorAll("[data-name]")].map((element) => makeCard(/** @type {HTMLElement} */ (element)));
+
+/** @param {HTMLElement} element */
+function makeCard(element) {
+  const { name = "" } = element.dataset;
+  const [state, stats] = ["state", "stats"].map((part) => /** @type {HTMLElement} */ (element.querySelector(`.${part}`)));
+  const gauge = makeGauge();
+  const loader = h("button", { type: "button", className: "quiet", onclick: load }, "Load");
+  const undescribed = h("p", { className: "undescribed", hidden: true }, h("span", {}, UNDESCRIBED), loader);
+  stats.after(gauge.element, undescribed);
+
+  async function load() {
+    loader.setAttribute("aria-busy", "true");
+    await call(methodPath(name, "load"), {}).then(
+      () => location.reload(),
+      (refusal) => (undescribed.firstChild.textContent = `${refusal.message} ${refusal.remedy}`),
+    );
+    loader.removeAttribute("aria-busy");
   }
-  byId("more").hidden = views.every((view) => cards.some((card) => card.dataset.name === view.name));
+  /** @param {View | undefined} view */
+  function show(view) {
+    showState(state, view?.state ?? "gone");
+    if (!view) return;
+    showFigures(stats, view);
+    gauge.show(view.state === "unloaded" ? { ...view, memory: undefined } : view); // what others use is told above
+    undescribed.hidden = view.described !== false;
+    loader.hidden = view.state === "loading";
+  }
+  return { name, show, end: () => showState(state, "gone") };
 }
 
-/** @param {HTMLElement} card */
-const chipOf = (card) => /** @type {HTMLElement} */ (card.querySelector(".state"));
+/** @param {View[]} views */
+function show(views) {
+  for (const card of cards) card.show(views.find((view) => view.name === card.name));
+  const { bar, text } = totalOf(views);
+  drawBar(byId("total-bar"), bar);
+  byId("total").textContent = views.length ? text : "";
+  byId("more").hidden = views.every((view) => cards.some((card) => card.name === view.name));
+  return views.some((view) => view.state === "loading");
+}
 
 show(JSON.parse(byId("view").textContent));
 watch(
-  "/",
+  () => "/",
   ({ endpoints }) => show(endpoints),
-  ({ status }) => status === 0 && cards.forEach((card) => showState(chipOf(card), "gone")),
+  ({ status }) => status === 0 && cards.forEach((card) => card.end()),
 );

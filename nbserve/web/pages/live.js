@@ -2,24 +2,17 @@
 
 import { h } from "./dom.js";
 import { call, Refusal } from "./wire.js";
+import { barOf, bytesText, drawBar, gaugeTexts } from "./gauge.js";
 
 const EVERY_MS = 2000;
+const OFTEN_MS = 400;
+const TICK_MS = 500;
 
 /**
- * @typedef {{name: string, version: number, state: string, reason: string | null, served_at: string,
- *   memory?: {model_bytes?: number | null, spilled_bytes?: number | null},
- *   counters?: {requests: number, errors: number, rows: number, in_flight: number},
- *   latency_ms?: {p50?: number | null, p99?: number | null}, model?: any}} View
+ * @typedef {import("./gauge.js").Told & {version: number, reason: string | null, served_at: string,
+ *   described?: boolean, latency_ms?: {p50?: number | null, p99?: number | null}, model?: any,
+ *   counters?: {requests: number, errors: number, rows: number, in_flight: number}}} View
  */
-
-/** @param {number | null | undefined} bytes */
-export function bytesText(bytes) {
-  if (bytes === null || bytes === undefined) return "–";
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const step = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
-  const scaled = bytes / 1000 ** step;
-  return `${step && scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)} ${units[step]}`;
-}
 
 /** @param {number | null | undefined} ms */
 export function durationText(ms) {
@@ -31,7 +24,7 @@ export function durationText(ms) {
 /** @param {View} view @returns {[string, string][]} */
 function figures(view) {
   const { memory = {}, counters = { requests: 0, errors: 0, rows: 0, in_flight: 0 }, latency_ms: latency = {} } = view;
-  const isAside = view.state === "unloaded" && Boolean(memory.spilled_bytes);
+  const isAside = view.state !== "loaded" && Boolean(memory.spilled_bytes);
   const inMemory = view.state === "loaded" ? bytesText(memory.model_bytes) : "–";
   return [
     isAside ? ["On disk", bytesText(memory.spilled_bytes)] : ["Memory", inMemory],
@@ -47,6 +40,31 @@ export function showFigures(list, view) {
   list.replaceChildren(...figures(view).map(([term, value]) => h("div", { "data-figure": term }, h("dt", {}, term), h("dd", {}, value))));
 }
 
+/**
+ * A bar of memory or of a load, and what stands beside it; between two views its clocks go on.
+ * @returns {{element: HTMLElement, show: (view: View) => void}}
+ */
+export function makeGauge() {
+  const bar = h("div", { className: "gauge-bar" });
+  const [what, when] = [h("span"), h("span")];
+  const element = h("div", { className: "gauge" }, bar, h("p", { className: "gauge-facts" }, what, when));
+  /** @type {View} */
+  let view;
+  let since = 0;
+
+  function tick() {
+    [what.textContent, when.textContent] = gaugeTexts(view, (Date.now() - since) / 1000);
+    element.hidden = !what.textContent && !when.textContent;
+  }
+  function show(/** @type {View} */ fresh) {
+    if (!view) setInterval(tick, TICK_MS);
+    [view, since] = [fresh, Date.now()];
+    drawBar(bar, barOf(fresh));
+    tick();
+  }
+  return { element, show };
+}
+
 /** @param {HTMLElement} chip @param {string} state */
 export function showState(chip, state) {
   if (chip.dataset.state === state) return;
@@ -54,24 +72,40 @@ export function showState(chip, state) {
   chip.textContent = state;
 }
 
-/** @param {string} name */
-export const metadataPath = (name) => `/${encodeURIComponent(name)}/metadata/`;
+/** @param {any} answer */
+const isView = (answer) => typeof Object(answer).state === "string" && typeof answer.version === "number";
+
+/**
+ * Watch one endpoint by its metadata; where the user's own route answers those, by its page's data.
+ * @param {string} name @param {(view: View) => boolean} onView @param {(refusal: Refusal) => void} onRefusal
+ */
+export function watchEndpoint(name, onView, onRefusal) {
+  const own = `/${encodeURIComponent(name)}/`;
+  let path = `${own}metadata/`;
+  const turn = () => path !== own && Boolean((path = own));
+  watch(
+    () => path,
+    (answer) => (isView(answer) ? onView(answer) : turn()),
+    (refusal) => (refusal.status === 405 && turn()) || onRefusal(refusal),
+  );
+}
 
 /**
  * Ask again and again, as long as the page can be seen.
- * @param {string} path
- * @param {(answer: any) => void} onAnswer
+ * @param {() => string} pathNow
+ * @param {(answer: any) => boolean} onAnswer whether something loads: then the next question comes soon
  * @param {(refusal: Refusal) => void} onRefusal
  */
-export function watch(path, onAnswer, onRefusal) {
+export function watch(pathNow, onAnswer, onRefusal) {
+  let isMoving = false;
   const ask = async () => {
     if (!document.hidden) {
-      await call(path).then(
-        ({ answer }) => onAnswer(answer),
+      await call(pathNow()).then(
+        ({ answer }) => (isMoving = onAnswer(answer)),
         (refusal) => onRefusal(refusal),
       );
     }
-    setTimeout(ask, EVERY_MS);
+    setTimeout(ask, isMoving ? OFTEN_MS : EVERY_MS);
   };
-  setTimeout(ask, EVERY_MS);
+  setTimeout(ask, OFTEN_MS);
 }

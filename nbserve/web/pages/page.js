@@ -4,7 +4,8 @@ import { byId, h, segmented } from "./dom.js";
 import { makeBodyForm, makeForm } from "./form.js";
 import { FormProblem } from "./field.js";
 import { makeCode } from "./code.js";
-import { metadataPath, showFigures, showState, watch } from "./live.js";
+import { UNDESCRIBED } from "./gauge.js";
+import { makeGauge, showFigures, showState, watchEndpoint } from "./live.js";
 import { answerView, chancesOf, refusalView } from "./result.js";
 import { call, methodPath, Refusal } from "./wire.js";
 
@@ -16,7 +17,10 @@ const model = view.model ?? {};
 /** @type {Method[]} */
 const methods = model.methods?.length ? model.methods : [{ method: "predict", data: null, parameters: [], outputs: [], example: {}, doc: "" }];
 
+const isDescribed = view.described !== false;
 const code = makeCode(view.name);
+const gauge = makeGauge();
+const loader = h("button", { type: "button", className: isDescribed ? "quiet" : "primary", onclick: load }, "Load");
 /** @type {Map<Method, Form>} what was typed stays while another method is looked at */
 const forms = new Map();
 let method = methods[0];
@@ -25,7 +29,7 @@ let isAsking = false;
 /** @param {Method} wanted */
 function formOf(wanted) {
   let form = forms.get(wanted);
-  if (!form) forms.set(wanted, (form = model.methods?.length ? makeForm(wanted, showCode) : makeBodyForm()));
+  if (!form) forms.set(wanted, (form = isDescribed && model.methods?.length ? makeForm(wanted, showCode) : makeBodyForm(wanted.example)));
   return form;
 }
 
@@ -107,14 +111,32 @@ function showResult(nodes) {
   result.closest("section").scrollIntoView({ block: "nearest" });
 }
 
-/** @param {import("./live.js").View} now */
+/** Load the model; what is found then is on a new page. */
+async function load() {
+  loader.setAttribute("aria-busy", "true");
+  try {
+    await call(methodPath(view.name, "load"), {});
+    if (!isDescribed) location.reload();
+  } catch (refusal) {
+    if (!(refusal instanceof Refusal)) throw refusal;
+    showNotice(`${refusal.message} ${refusal.remedy}`);
+  } finally {
+    loader.removeAttribute("aria-busy");
+  }
+}
+
+/** @param {import("./live.js").View} now @returns {boolean} whether it is loading */
 function showView(now) {
   showState(byId("state"), now.state);
   showFigures(byId("stats"), now);
+  gauge.show(now);
+  loader.hidden = now.state !== "unloaded" && now.state !== "failed";
   byId("reason").hidden = !now.reason;
   byId("reason").textContent = now.reason ?? "";
-  if (now.version !== view.version) showNotice("Another version is served now.", h("button", { type: "button", className: "quiet", onclick: () => location.reload() }, "Reload"));
+  const news = now.version !== view.version ? "Another version is served now." : !isDescribed && now.described ? "Its columns are known now." : "";
+  if (news) showNotice(news, h("button", { type: "button", className: "quiet", onclick: () => location.reload() }, "Reload"));
   else byId("notice").hidden = true;
+  return now.state === "loading";
 }
 
 /** @param {Refusal} refusal */
@@ -134,11 +156,14 @@ function showNotice(sentence, action) {
 function build() {
   const choices = methods.map((each) => ({ value: each.method, text: each.method }));
   const keys = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘ ↵" : "Ctrl ↵";
+  byId("stats").after(gauge.element);
+  if (isDescribed) byId("state").after(loader);
+  else byId("form").append(h("div", { className: "undescribed" }, h("p", {}, `${UNDESCRIBED} A request loads it, too.`), loader));
   byId("form").append(
     ...(methods.length > 1 ? [segmented("Method", choices, method.method, chooseMethod)] : []),
     h("p", { id: "doc", className: "muted" }),
     h("div", { id: "fields" }),
-    h("div", { className: "send" }, h("button", { id: "send", type: "button", className: "primary", onclick: send }, h("span", { id: "send-label" })), h("kbd", {}, keys)),
+    h("div", { className: "send" }, h("button", { id: "send", type: "button", className: isDescribed ? "primary" : "quiet", onclick: send }, h("span", { id: "send-label" })), h("kbd", {}, keys)),
   );
   byId("code").append(...code.elements, h("p", { id: "said", className: "unseen", role: "status" }));
   byId("form").addEventListener("input", showCode);
@@ -148,7 +173,7 @@ function build() {
   });
   chooseMethod(method.method);
   showView(view);
-  watch(metadataPath(view.name), showView, showSilence);
+  watchEndpoint(view.name, showView, showSilence);
 }
 
 build();

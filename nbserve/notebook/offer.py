@@ -1,0 +1,100 @@
+"""What was given to `serve`, made ready to be served: an object, a file, a component or a resource."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..core.analysis import analyse, unseen
+from ..core.artifact import ArtifactFile
+from ..core.component import Component, Source
+from ..core.custom import ModelComponent, component_of, unwrapped
+from ..core.schema import Profile
+from ..options import Options
+from .naming import name_for, name_from
+
+__all__ = ["Offer", "offer_of"]
+
+NOTEBOOK = "the notebook"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What can be served. `name` is for when none was asked for.
+
+    `origin` tells what it is a version of: under one name, another version is a swap, and anything else a clash.
+    `look` finds the profile anew when the model is loaded; `advice` is a sentence that its owner should read.
+    """
+
+    component: Component[Any]
+    profile: Profile
+    name: str
+    origin: str
+    look: Callable[[Any], Profile] | None = None
+    title: str | None = None
+    resource: Any = None
+    replaced: frozenset[str] = frozenset()
+    advice: str = ""
+
+
+def offer_of(
+    given: object, options: Options, namespace: Mapping[str, Any], source_of: Callable[[object], Source[Any]]
+) -> Offer:
+    """`source_of` gives the source of a live object. Raises `ModelRefused`, and `LoadError` for a missing file."""
+    from ..web.resources import ModelResource
+
+    look = partial(_seen, dict(namespace))
+    if isinstance(given, (str, os.PathLike)):
+        return _of_file(Path(given), options, look)
+    if isinstance(given, ModelComponent):
+        return _of_component(given, look)
+    if isinstance(given, ModelResource) or (isinstance(given, type) and issubclass(given, ModelResource)):
+        return _of_resource(given, look)
+    profile = look(unwrapped(given))
+    component = Component(source_of(given), given)
+    return Offer(component, profile, name_for(given, profile.type_name, namespace), NOTEBOOK)
+
+
+def _seen(namespace: Mapping[str, Any], model: Any) -> Profile:
+    return analyse(model, namespace=namespace)
+
+
+def _of_file(path: Path, options: Options, look: Callable[[Any], Profile]) -> Offer:
+    source = ArtifactFile(path, trust=True)
+    profile = unseen(source.label, source.peek_header())
+    name = name_from(source.path.stem)
+    advice = "" if options.trust else source.advice
+    return Offer(Component(source), profile, name, str(source.path), look, advice=advice)
+
+
+def _of_component(given: ModelComponent, look: Callable[[Any], Profile]) -> Offer:
+    component = component_of(given)
+    known = component.peek(lambda model: look(unwrapped(model)))
+    kind = type(given)
+    return Offer(
+        component,
+        known or unseen(kind.__name__),
+        name_from(kind.__name__),
+        f"{kind.__module__}.{kind.__qualname__}",
+        look,
+    )
+
+
+def _of_resource(given: Any, look: Callable[[Any], Profile]) -> Offer:
+    from ..web.resources import replaced_by, resource_of
+
+    resource = resource_of(given)
+    kind = type(resource)
+    offer = _of_component(resource.component, look)
+    return replace(
+        offer,
+        name=resource.name or name_from(kind.__name__),
+        origin=f"{kind.__module__}.{kind.__qualname__}",
+        title=resource.verbose_name,
+        resource=resource,
+        replaced=replaced_by(resource),
+    )

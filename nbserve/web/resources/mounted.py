@@ -1,0 +1,157 @@
+"""One endpoint's resource as it is served: its routes, and where they run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+import weakref
+from collections.abc import AsyncIterator, Callable
+from contextvars import copy_context
+from functools import partial
+from typing import Any
+
+from fastapi.dependencies import models as fastapi_callables
+from starlette.responses import Response
+
+from ...core.blame import forget_locals, is_callers_fault, reason_of
+from ...core.codecs import encode
+from ...core.custom import ModelComponent
+from ...core.engines import CoroutineThread, Lane
+from ...core.output import Log, write_to
+from ...errors import InputError, ModelError, NotFound, OutputError
+from ..asgi import Receive, Scope, Send
+from .bridge import Bridge
+from .handlers import Handler, ResourceRoute, routes_of
+from .resource import ModelResource
+
+__all__ = ["Mounted"]
+
+THREADS = 8
+"""Plain methods of one endpoint that run at once; and as many again of those that hold the model."""
+
+WAITING = 1024
+
+MOST_ITEMS = 10_000_000
+
+
+class Mounted:
+    """A resource behind an endpoint's name.
+
+    All of it runs on an event loop and threads of its own, started with the first request: whatever a method does
+    there, other endpoints and the server itself go on. Methods that hold a lease have threads apart: those that wait
+    for the end of all leases cannot keep them from ending.
+    """
+
+    def __init__(self, name: str, resource: ModelResource) -> None:
+        """Raises `ModelRefused`."""
+        self.resource = resource
+        self.routes: tuple[ResourceRoute, ...] = tuple(routes_of(name, resource, partial(_found, weakref.ref(self))))
+        self._name = name
+        self._loop = CoroutineThread(f"nbserve:{name}:routes")
+        self._lane = Lane(name, THREADS, WAITING)
+        self._leasing_lane = Lane(name, THREADS, WAITING)
+        self._is_retired = False
+
+    @property
+    def component(self) -> ModelComponent:
+        assert self.resource.component is not None
+        return self.resource.component
+
+    async def answer(self, route: ResourceRoute, log: Log, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to one of the routes. Raises what the user's code could not be answered for."""
+        bridge = Bridge(receive, send)
+        try:
+            await asyncio.wrap_future(self._loop.submit(self._answer(route, log, scope, bridge)))
+        finally:
+            bridge.close()
+            if self._is_retired:
+                self._end()
+
+    async def call(self, handler: Handler, given: dict[str, Any]) -> Any:
+        """What a method answers: a response as it is, anything else as the text of its JSON."""
+        method = getattr(self.resource, handler.attribute)
+        positional = [given.pop(name) for name in handler.positional]
+        work: Callable[[], Any] = partial(method, *positional, **given)
+        if inspect.iscoroutinefunction(method):
+            return _encoded(await work())
+        lane = self._leasing_lane if handler.leases else self._lane
+        value = await asyncio.wrap_future(lane.submit(partial(copy_context().run, _called, work)))
+        if inspect.isawaitable(value):
+            return _encoded(await value)
+        return _encoded(await _listed(value)) if isinstance(value, AsyncIterator) else value
+
+    def retire(self) -> None:
+        """No longer served: let everything go when the requests in flight have ended."""
+        self._is_retired = True
+        self._end()
+        _forget_callables()
+
+    def _end(self) -> None:
+        self._loop.retire()
+        self._lane.retire()
+        self._leasing_lane.retire()
+
+    async def _answer(self, route: ResourceRoute, log: Log, scope: Scope, bridge: Bridge) -> None:
+        write_to(log)
+        try:
+            await route.app(scope, bridge.receive, bridge.send)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            failure = self._failure(error, route, log)
+            forget_locals(error)
+        else:
+            return
+        raise failure
+
+    def _failure(self, error: BaseException, route: ResourceRoute, log: Log) -> InputError | ModelError:
+        if is_callers_fault(error):
+            return InputError(f"The model does not accept this data: {reason_of(error)}", "See /docs.")
+        log.write("".join(traceback.format_exception(error)) + "\n")
+        return ModelError(
+            f"{self._name}.{route.own.attribute} raised {reason_of(error).rstrip('.')}.",
+            f"Its traceback is in the endpoint's log: %nbserve log {self._name}",
+        )
+
+
+def _found(here: weakref.ref[Mounted]) -> Mounted:
+    mounted = here()
+    if mounted is None:
+        raise NotFound("This is no longer served.")
+    return mounted
+
+
+def _called(work: Callable[[], Any]) -> Any:
+    try:
+        value = work()
+    except StopIteration as error:
+        raise RuntimeError("StopIteration") from error  # no future can hold one
+    return value if inspect.isawaitable(value) or isinstance(value, AsyncIterator) else _encoded(value)
+
+
+def _encoded(value: Any) -> Response | str:
+    return value if isinstance(value, Response) else encode(value).decode()
+
+
+async def _listed(values: AsyncIterator[Any]) -> list[Any]:
+    listed: list[Any] = []
+    async for value in values:
+        listed.append(value)
+        if len(listed) > MOST_ITEMS:
+            raise OutputError("The method's answer does not end.", "Yield a bounded number of values.")
+    return listed
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task is asked to end: a method may raise `CancelledError` for reasons of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _forget_callables() -> None:
+    """FastAPI remembers what kind of thing each dependency is, and so the dependency: a user's may hold a model."""
+    for each in vars(fastapi_callables).values():
+        clear = getattr(each, "cache_clear", None)
+        if callable(clear):
+            clear()
