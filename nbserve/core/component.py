@@ -77,7 +77,7 @@ class Source(Protocol[M]):
 
 
 class Listener(Protocol):
-    """Who is told about loads. Called in the thread that loads."""
+    """Who is told about loads and unloads. Called in the thread that loads."""
 
     def before_load(self) -> None:
         """Raises what keeps the model out of memory: `OverBudget`."""
@@ -89,6 +89,10 @@ class Listener(Protocol):
 
     def after_load(self, error: BaseException | None) -> None:
         """The load has ended, well or not."""
+        ...
+
+    def after_unload(self) -> None:
+        """The model has left memory. Called in the thread that unloads."""
         ...
 
 
@@ -381,6 +385,8 @@ class Component(Generic[M]):
             del model
             if self._empty_slot(timeout_s):
                 self.unloads += 1
+                for listener in self._listeners:
+                    listener.after_unload()
                 self.source.leave()
             else:
                 self.source.release()
@@ -444,9 +450,12 @@ class Component(Generic[M]):
             raised = error
             forget_locals(error)
         failure = None if raised is None else _failure_of(raised)
+        has_model = model is not None
         is_wanted = self._finish(loading, model, failure)
         del model
-        if not is_wanted:
+        if has_model and is_wanted:
+            self.source.release()
+        elif has_model:
             self._leave_quietly()
         for listener in listeners:
             listener.after_load(raised)
@@ -465,7 +474,6 @@ class Component(Generic[M]):
             del model
             self._leave_quietly()
             raise
-        self.source.release()
         return model
 
     def _leave_quietly(self) -> None:

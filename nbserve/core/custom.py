@@ -238,15 +238,15 @@ class DrivenSource:
     progress: ClassVar[None] = None
 
     def __init__(self, custom: ModelComponent) -> None:
-        self._custom = custom
+        self.custom = custom
 
     @property
     def label(self) -> str:
-        custom = self._custom
+        custom = self.custom
         return Path(custom.path).name if isinstance(custom, FileComponent) else type(custom).__name__
 
     def load(self) -> Any:
-        with _inside(self._custom):
+        with _inside(self.custom):
             answered = _settled(self._resolved())
         if answered is None:
             raise LoadError(f"{self.label}.resolve() answered None.", "It must answer the model that it has loaded.")
@@ -258,7 +258,7 @@ class DrivenSource:
         """It knows how to load the model again."""
 
     def leave(self) -> None:
-        problem = _bounded(self._leave, component_of(self._custom).load_deadline_s)
+        problem = _bounded(self._leave, component_of(self.custom).load_deadline_s)
         if problem is not None:
             raise UnloadError(f"{self.label}.unload_model() {problem}.", "It may still hold the model.")
 
@@ -269,7 +269,7 @@ class DrivenSource:
         """Nothing was put aside."""
 
     def _resolved(self) -> Any:
-        custom = self._custom
+        custom = self.custom
         if type(custom).resolve is not ModelComponent.resolve:
             return custom.resolve()
         if not _is_full(custom.model):
@@ -279,8 +279,8 @@ class DrivenSource:
         return custom.model
 
     def _leave(self) -> None:
-        with _inside(self._custom):
-            _settled(self._custom.unload_model())
+        with _inside(self.custom):
+            _settled(self.custom.unload_model())
 
 
 def _bounded(work: Callable[[], None], patience_s: float) -> str | None:

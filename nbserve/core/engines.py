@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from ..errors import Busy, ServerError
@@ -17,25 +19,23 @@ __all__ = ["CoroutineThread", "Lane"]
 T = TypeVar("T")
 
 IDLE_S = 10.0
-"""How long a lane's thread waits for the next call before it leaves."""
+"""How long a thread waits for the next call, of whichever endpoint, before it leaves."""
 
 
 class Lane:
-    """An endpoint's own daemon threads, and the bounded queue before them.
+    """An endpoint's calls: at most `threads` run at once, and at most `limit` wait.
 
-    At most `threads` calls run at once and at most `limit` wait; threads are started when there is work and leave
-    when there is none.
+    The threads are daemons, and borrowed: while nothing is asked of the endpoint it has none.
     """
 
     def __init__(self, name: str, threads: int = 1, limit: int = 1024) -> None:
-        self._name = name
+        self._name = f"nbserve:{name}"
         self._most_threads = threads
         self._limit = limit
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads: set[threading.Thread] = set()
-        self._idle = 0
-        self._is_retired = False
-        self._changed = threading.Condition()
+        self._running = 0
+        self._lock = threading.Lock()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
@@ -43,49 +43,99 @@ class Lane:
             # the model calls its own endpoint: waiting for itself would be for ever
             _run(future, work)
             return future
-        with self._changed:
+        with self._lock:
             if len(self._queue) >= self._limit:
                 self._forget_cancelled()
             if len(self._queue) >= self._limit:
-                raise Busy(f"{self._name} has {self._limit} calls waiting.", "Ask again later.")
+                name = self._name.removeprefix("nbserve:")
+                raise Busy(f"{name} has {self._limit} calls waiting.", "Ask again later.")
             self._queue.append((future, work))
-            if self._idle >= len(self._queue):
-                self._changed.notify()
-            elif len(self._threads) < self._most_threads:
-                self._start_thread()
+            needs_thread = self._running < self._most_threads
+            self._running += needs_thread
+        if needs_thread:
+            _workers.run(self._live)
         return future
 
     def is_like(self, threads: int, limit: int) -> bool:
         return (self._most_threads, self._limit) == (threads, limit)
 
-    def retire(self) -> None:
-        with self._changed:
-            self._is_retired = True
-            self._changed.notify_all()
-
     def _forget_cancelled(self) -> None:
         """Calls whose callers have given up wait no more."""
         self._queue = deque(task for task in self._queue if not task[0].cancelled())
 
-    def _start_thread(self) -> None:
-        thread = threading.Thread(target=self._live, name=f"nbserve:{self._name}", daemon=True)
-        self._threads.add(thread)
-        thread.start()
-
     def _live(self) -> None:
-        while (task := self._next()) is not None:
+        """In a borrowed thread: call after call, until none waits."""
+        thread = threading.current_thread()
+        thread.name = self._name
+        self._threads.add(thread)
+        while (task := self._next(thread)) is not None:
             _run(*task)
-            del task  # an idle thread holds neither arguments nor answers
+            del task  # while it waits for the next, a thread holds neither arguments nor answers
 
-    def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
-        with self._changed:
-            self._idle += 1
-            self._changed.wait_for(lambda: self._queue or self._is_retired, IDLE_S)
-            self._idle -= 1
+    def _next(self, thread: threading.Thread) -> tuple[Future[Any], Callable[[], Any]] | None:
+        with self._lock:
             if self._queue:
                 return self._queue.popleft()
-            self._threads.discard(threading.current_thread())
+            self._running -= 1
+            self._threads.discard(thread)
             return None
+
+
+class _Workers:
+    """Threads that have nothing to do just now, for whichever lane needs one next; the last used first."""
+
+    def __init__(self) -> None:
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+
+    def run(self, work: Callable[[], None]) -> None:
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is None:
+            worker = _Worker(self)
+            worker.start()
+        worker.jobs.put(work)
+
+    def rest(self, worker: _Worker) -> None:
+        with self._lock:
+            self._idle.append(worker)
+
+    def dismiss(self, worker: _Worker) -> bool:
+        """Whether it may leave: nobody has just given it work."""
+        with self._lock:
+            is_idle = worker in self._idle
+            if is_idle:
+                self._idle.remove(worker)
+            return is_idle
+
+    def forget(self) -> None:
+        """In a forked child, which has no thread but its own."""
+        self._idle, self._lock = [], threading.Lock()
+
+
+class _Worker(threading.Thread):
+    def __init__(self, workers: _Workers) -> None:
+        super().__init__(daemon=True)
+        self._workers = workers
+        self.jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def run(self) -> None:
+        while True:
+            try:
+                work = self.jobs.get(timeout=IDLE_S)
+            except Empty:
+                if self._workers.dismiss(self):
+                    return
+                continue
+            work()
+            del work
+            self.name = "nbserve:idle-call"
+            self._workers.rest(self)
+
+
+_workers = _Workers()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_workers.forget)
 
 
 class CoroutineThread:
@@ -138,8 +188,9 @@ class CoroutineThread:
 
 
 async def _end(loop: asyncio.AbstractEventLoop) -> None:
-    others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
-    await asyncio.gather(*others, return_exceptions=True)
+    while others := asyncio.all_tasks(loop) - {asyncio.current_task(loop)}:
+        await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # a task that has ended this very moment has yet to tell those who wait for it
     loop.stop()
 
 

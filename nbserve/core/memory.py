@@ -7,8 +7,10 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 __all__ = ["give_back", "resident_bytes"]
 
@@ -22,11 +24,27 @@ def resident_bytes() -> int:
 
 
 def give_back() -> None:
-    """Collect cycles, and let the allocator return its free pages to the system."""
+    """Collect cycles, and let the allocators return what is free: to the system, and to the devices that torch uses."""
     gc.collect()
+    _empty_caches(sys.modules.get("torch"))
     trim = _trimmer()
     if trim is not None:
         trim(0)
+
+
+def _empty_caches(torch: Any) -> None:
+    for name in ("cuda", "xpu", "mps"):
+        device = getattr(torch, name, None)
+        with suppress(Exception):  # a device that has failed refuses whatever it is asked
+            if device is not None and _is_in_use(device):
+                device.empty_cache()
+
+
+def _is_in_use(device: Any) -> bool:
+    """Whether torch has begun to use the device; asking does not begin it."""
+    if hasattr(device, "is_initialized"):
+        return bool(device.is_initialized())
+    return bool(device.is_available() and device.driver_allocated_memory())
 
 
 @cache

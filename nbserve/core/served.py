@@ -73,8 +73,12 @@ class Surroundings(Protocol):
         """A load of about that size begins, or turns out to be of it. Raises `OverBudget`."""
         ...
 
-    def loaded(self, served: Served) -> None:
-        """A load has ended."""
+    def arrived(self, served: Served) -> None:
+        """A load has ended, well or not."""
+        ...
+
+    def left(self, served: Served) -> None:
+        """An unload has ended."""
         ...
 
     def memory(self, served: Served) -> dict[str, Any]:
@@ -194,7 +198,10 @@ class Served:
     def after_load(self, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, NbserveError):
             self.log.write("".join(traceback.format_exception(error)) + "\n")
-        self._around.loaded(self)
+        self._around.arrived(self)
+
+    def after_unload(self) -> None:
+        self._around.left(self)
 
     # --- calls
 
@@ -232,11 +239,12 @@ class Served:
             before = resident_bytes()
             forgotten = self._forget() if forget else ()
             known = self.holders()
-            watched = self.component.peek(_weakly)
+            watched, unloads = self.component.peek(_weakly), self.component.unloads
             state = self.component.unload(timeout_s)
-            give_back()
+            if self.component.unloads > unloads:
+                give_back()
             after = resident_bytes()
-            holders = self._remaining(watched, known)
+            holders = self._remaining(watched, known) if state is State.UNLOADED else ()
         freed = max(0, before - after) if was_loaded and not holders else 0
         return UnloadReport(state, freed, holders, was_loaded or bool(forgotten), before, after, forgotten)
 
@@ -262,11 +270,8 @@ class Served:
         return () if model is None else self._around.all_holders(self, model)
 
     def retire(self, others: Iterable[Served]) -> None:
-        """No longer served: let the threads that none of the `others` shares go when the calls in flight have ended."""
-        served = list(others)
-        if all(each.lane is not self.lane for each in served):
-            self.lane.retire()
-        if all(each.coroutines is not self.coroutines for each in served):
+        """No longer served: let the loop go, which none of the `others` shares, when the calls in flight have ended."""
+        if all(each.coroutines is not self.coroutines for each in others):
             self.coroutines.retire()
         self.component.unlisten(self)
 

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import math
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from glob import escape
 from itertools import islice
+from pathlib import Path
 from time import monotonic
 from types import BuiltinFunctionType, CodeType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
@@ -20,6 +24,9 @@ MOST_OBJECTS = 200_000
 LONGEST_S = 0.3
 MOST_ITEMS = 5_000
 """Of a longer container the first so many items are measured, and the rest is taken to be like them."""
+
+MOST_TREES = 10
+"""Of a booster so many rounds are weighed, and the rest is taken to be like them."""
 
 NOT_ENTERED = (type, ModuleType, CodeType, BuiltinFunctionType)
 ATOMS = (int, float, complex, bool, str, bytes, bytearray, type(None), range, slice)
@@ -203,10 +210,76 @@ def _weigh_sklearn(value: Any, seen: set[int]) -> Weighed | None:
     return sys.getsizeof(value), () if state is None else (state,)
 
 
+# what lies outside of Python's reach is estimated, without making a copy of the model
+
+
+def _weigh_script(value: Any, seen: set[int]) -> Weighed | None:
+    """A compiled module of torch shows its tensors through these alone."""
+    if not hasattr(value, "_c") or not hasattr(value, "buffers"):
+        return _weigh_tensor(value, seen)
+    return sys.getsizeof(value), [*value.parameters(), *value.buffers()]
+
+
+def _weigh_lightgbm(value: Any, seen: set[int]) -> Weighed | None:
+    """By what its first trees take as text."""
+    if not hasattr(value, "model_to_string"):
+        return None
+    count = int(value.current_iteration())
+    few = min(count, MOST_TREES)
+    return (len(value.model_to_string(num_iteration=few)) * count / few if few else 0), ()
+
+
+def _weigh_xgboost(value: Any, seen: set[int]) -> Weighed | None:
+    """By what its first trees take in a file."""
+    if not hasattr(value, "num_boosted_rounds"):
+        return None
+    count = int(value.num_boosted_rounds())
+    few = min(count, MOST_TREES)
+    return (len(value[:few].save_raw("ubj")) * count / few if few else 0), ()
+
+
+def _weigh_catboost(value: Any, seen: set[int]) -> Weighed | None:
+    """A value for each class, and a weight, in each leaf."""
+    if not hasattr(value, "get_tree_leaf_counts"):
+        return None
+    return value.get_leaf_values().nbytes + 8 * int(value.get_tree_leaf_counts().sum()), ()
+
+
+def _weigh_tensorflow(value: Any, seen: set[int]) -> Weighed | None:
+    """Models of Keras and TensorFlow by their variables; not what else they are tied to: graphs, the runtime."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return (_variable_bytes(value) if hasattr(value, "numpy") else 0), ()
+    variables = getattr(value, "variables", None)
+    if variables is None:  # what a SavedModel came back as has them among its attributes
+        return None if type(value).__module__ == "tensorflow.python.saved_model.load" else (0, ())
+    trained = getattr(getattr(value, "optimizer", None), "variables", ())
+    return sum(map(_variable_bytes, {id(each): each for each in (*variables, *trained)}.values())), ()
+
+
+def _variable_bytes(variable: Any) -> int:
+    bits = re.search(r"\d+", str(getattr(variable.dtype, "name", variable.dtype)))  # bfloat16, float8_e4m3fn, bool
+    return math.prod(int(each) for each in variable.shape) * (int(bits.group()) if bits else 8) // 8
+
+
+def _weigh_session(value: Any, seen: set[int]) -> Weighed | None:
+    """An ONNX session weighs what its file does; one made from bytes still holds them, too."""
+    path, content = getattr(value, "_model_path", None), getattr(value, "_model_bytes", None)
+    if path is not None:
+        file = Path(path)
+        return sum(each.stat().st_size for each in file.parent.glob(f"{escape(file.name)}*")), ()
+    return None if content is None else (2 * len(content), ())
+
+
 LIBRARIES: tuple[tuple[str, Callable[[Any, set[int]], Weighed | None]], ...] = (
     ("numpy", _weigh_numpy),
     ("pandas", _weigh_frame),
     ("polars", _weigh_polars),
-    ("torch", _weigh_tensor),
+    ("keras", _weigh_tensorflow),
+    ("tensorflow", _weigh_tensorflow),
+    ("torch", _weigh_script),
+    ("lightgbm", _weigh_lightgbm),
+    ("xgboost", _weigh_xgboost),
+    ("catboost", _weigh_catboost),
+    ("onnxruntime", _weigh_session),
     ("sklearn", _weigh_sklearn),
 )

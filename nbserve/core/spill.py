@@ -1,8 +1,8 @@
 """A model put aside on disk, to be brought back as it was.
 
 Pickle protocol 5 with its buffers out of band: the arrays go to the file, and come from it, without a second copy in
-memory. The file is private, is read by the process that wrote it only, and is checked against a digest that never
-left this process before anything of it is unpickled.
+memory. The file is private, is read by the process that wrote it only, and is checked against seals that never left
+this process before anything of it is unpickled.
 
 Classes, functions and modules are not copied: the model comes back with the very ones that it had, also when the
 notebook has defined them anew since, and a function still sees the notebook's own variables.
@@ -10,144 +10,171 @@ notebook has defined them anew since, and a function still sees the notebook's o
 
 from __future__ import annotations
 
-import hashlib
-import io
+import errno
 import os
 import pickle
-import struct
+import shutil
 import tempfile
 import weakref
+from array import array
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..errors import SpillError
 from .blame import reason_of
+from .frames import BrokenSeal, read_frames, room, write_frames
+from .reduction import AsItIs, Reduction
+from .seal import Seal
 
 __all__ = ["Spill"]
 
-_COUNT = struct.Struct("<Q")
+
+def _nobody(_: int) -> None: ...
 
 
 class Spill:
     """One model in one private file; the file goes when this object goes."""
 
-    def __init__(self, path: Path, digest: bytes, size_bytes: int, kept: list[object]) -> None:
+    def __init__(self, path: Path, sizes: Sequence[int], seals: Sequence[Seal], kept: list[object]) -> None:
         self.path = path
-        self.size_bytes = size_bytes
-        self._digest = digest
+        self.size_bytes = sum(sizes)
+        self._sizes = sizes
+        self._seals = seals
         self._kept = kept
         self._remove = weakref.finalize(self, _remove_if_ours, path, os.getpid())
 
     @classmethod
     def write(cls, model: object, folder: Path) -> Spill:
         """Put `model` into a new file below `folder`. Raises `SpillError`; then nothing is left behind."""
-        stream, buffers, kept = _pickled(model)
-        descriptor, name = tempfile.mkstemp(prefix="model-", suffix=".spill", dir=folder)  # mode 0600
-        path = Path(name)
+        pickled = _pickled(model)
+        frames = [*pickled.stream, *pickled.buffers]
+        sizes = array("Q", [_size_of(pickled.stream), *(buffer.nbytes for buffer in pickled.buffers)])
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                hashed = _Hashed(file)
-                _write_frames(hashed, stream, buffers)
-            return cls(path, hashed.digest(), hashed.size_bytes, kept)
+            _refuse_what_does_not_fit(folder, sum(sizes))
+            path = _new_file(folder)
+            try:
+                return cls(path, sizes, write_frames(path, frames), pickled.kept)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
         except OSError as error:
-            path.unlink(missing_ok=True)
             raise SpillError(
                 f"The model could not be put aside: {error.strerror or error}.",
                 "Make room on the disk of the temporary folder (TMPDIR); the model stays loaded.",
             ) from None
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
 
-    def read(self) -> Any:
-        """The model. Raises `SpillError` when the file is not what was written."""
+    def read(self, arrived: Callable[[int], object] = _nobody) -> Any:
+        """The model. Raises `SpillError` when the file is not what was written.
+
+        `arrived` is told of every so many bytes more, by several threads.
+        """
         try:
-            with self.path.open("rb") as file:
-                hashed = _Hashed(file)
-                stream, buffers = _read_frames(hashed)
-        except (OSError, EOFError, struct.error, MemoryError, OverflowError) as error:
+            frames = [room(size) for size in self._sizes]
+            read_frames(self.path, frames, self._seals, arrived)
+        except (OSError, MemoryError) as error:
             raise SpillError(f"The model that was put aside cannot be read: {reason_of(error)}.") from None
-        if hashed.digest() != self._digest:
-            raise SpillError("The file of the model that was put aside has been changed.", "Serve the model again.")
-        return _Unpickler(stream, buffers, self._kept).load()
+        except BrokenSeal:
+            raise SpillError(
+                "The file of the model that was put aside has been changed.", "Serve the model again."
+            ) from None
+        stream, *buffers = frames
+        del frames
+        return _Unpickler(stream, _each_once(buffers), self._kept).load()
 
     def remove(self) -> None:
         self._remove()
-
-
-class _Hashed:
-    """A file whose bytes are hashed and counted on their way."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._hash = hashlib.blake2b(digest_size=32)
-        self.size_bytes = 0
-
-    def write(self, data: Any) -> None:
-        self._file.write(data)
-        self._note(data)
-
-    def read(self, size: int) -> bytearray:
-        data = bytearray(size)
-        if self._file.readinto(data) != size:  # type: ignore[attr-defined]  # a buffered reader has it
-            raise EOFError("the file ends too early")
-        self._note(data)
-        return data
-
-    def digest(self) -> bytes:
-        return self._hash.digest()
-
-    def _note(self, data: Any) -> None:
-        self._hash.update(data)
-        self.size_bytes += len(data)
-
-
-def _write_frames(file: _Hashed, stream: memoryview, buffers: list[memoryview]) -> None:
-    file.write(_COUNT.pack(1 + len(buffers)))
-    for frame in (stream, *buffers):
-        file.write(_COUNT.pack(frame.nbytes))
-        file.write(frame)
-
-
-def _read_frames(file: _Hashed) -> tuple[bytearray, list[bytearray]]:
-    (count,) = _COUNT.unpack(file.read(_COUNT.size))
-    frames = [_read_frame(file) for _ in range(count)]
-    return frames[0], frames[1:]
-
-
-def _read_frame(file: _Hashed) -> bytearray:
-    (size,) = _COUNT.unpack(file.read(_COUNT.size))
-    return file.read(size)
 
 
 class _Pickler(pickle.Pickler):
     """Takes the buffers out of the stream, and refers to what the notebook itself has defined."""
 
     def __init__(self) -> None:
-        self.stream = io.BytesIO()
+        self.stream: list[memoryview] = []
         self.buffers: list[memoryview] = []
         self.kept: list[object] = []
-        # not a method of its own: a pickler that holds itself would hold all it has seen, too
-        super().__init__(self.stream, protocol=5, buffer_callback=partial(_take_out, self.buffers))
+        self._places: dict[int, int] = {}
+        self._reduction = Reduction()
+        # no method of its own: a pickler that holds itself would hold all it has seen, too
+        super().__init__(_Collector(self.stream), protocol=5, buffer_callback=partial(_take_out, self.buffers))
 
     def persistent_id(self, obj: object) -> int | None:
-        if not _is_referred_to(obj):
-            return None
-        self.kept.append(obj)
-        return len(self.kept) - 1
+        if isinstance(obj, AsItIs):
+            return self._place_of(obj.kept)
+        return self._place_of(obj) if _is_referred_to(obj) else None
+
+    def reducer_override(self, obj: object) -> Any:
+        reduced = self._reduction.of(obj)
+        return NotImplemented if reduced is None else reduced
+
+    def _place_of(self, obj: object) -> int:
+        place = self._places.setdefault(id(obj), len(self.kept))
+        if place == len(self.kept):
+            self.kept.append(obj)
+        return place
+
+
+class _Collector:
+    """A file that keeps what is written to it as it is, large things without a copy."""
+
+    def __init__(self, pieces: list[memoryview]) -> None:
+        self._pieces = pieces
+
+    def write(self, data: Any) -> None:
+        # a memoryview may be of memory that goes when the pickler does
+        self._pieces.append(memoryview(data if isinstance(data, (bytes, bytearray)) else bytes(data)))
 
 
 class _Unpickler(pickle.Unpickler):
     """Reads what this process wrote, and nobody has changed since."""
 
-    def __init__(self, stream: bytearray, buffers: list[bytearray], kept: list[object]) -> None:
-        super().__init__(io.BytesIO(stream), buffers=buffers)
+    def __init__(self, stream: memoryview, buffers: Iterator[memoryview], kept: list[object]) -> None:
+        super().__init__(_Reader(stream), buffers=buffers)
         self._kept = kept
 
     def persistent_load(self, pid: Any) -> object:
         return self._kept[pid]
+
+
+class _Reader:
+    """A block of memory as a file to unpickle, large things without a second copy."""
+
+    def __init__(self, block: memoryview) -> None:
+        self._rest = block
+
+    def read(self, size: int) -> bytes:
+        return bytes(self._next(size))
+
+    def readinto(self, target: Any) -> int:
+        piece = self._next(len(target))
+        target[: len(piece)] = piece
+        return len(piece)
+
+    def readline(self) -> bytes:
+        raise pickle.UnpicklingError("protocol 5 has no lines")
+
+    def _next(self, size: int) -> memoryview:
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return piece
+
+
+def _size_of(pieces: Sequence[memoryview]) -> int:
+    return sum(piece.nbytes for piece in pieces)
+
+
+def _new_file(folder: Path) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix="model-", suffix=".spill", dir=folder)  # mode 0600
+    os.close(descriptor)
+    return Path(name)
+
+
+def _each_once(frames: list[memoryview]) -> Iterator[memoryview]:
+    """The frames in their order; what the model has made a copy of goes at once."""
+    frames.reverse()
+    while frames:
+        yield frames.pop()
 
 
 def _take_out(buffers: list[memoryview], buffer: pickle.PickleBuffer) -> bool:
@@ -167,16 +194,25 @@ def _is_referred_to(obj: object) -> bool:
     return obj.__module__ == "__main__" or "<" in obj.__qualname__  # of the notebook, or of inside a function
 
 
-def _pickled(model: object) -> tuple[memoryview, list[memoryview], list[object]]:
+def _pickled(model: object) -> _Pickler:
     pickler = _Pickler()
     try:
         pickler.dump(model)
+    except SpillError:
+        raise
     except Exception as error:  # noqa: BLE001 - a model's own __reduce__ may raise anything
         raise SpillError(
             f"The model cannot be put aside, since it cannot be pickled ({reason_of(error)}).",
             "It stays loaded; stop the endpoint to let go of it.",
         ) from None
-    return pickler.stream.getbuffer(), pickler.buffers, pickler.kept
+    return pickler
+
+
+def _refuse_what_does_not_fit(folder: Path, size_bytes: int) -> None:
+    """A disk that is filled to the last byte would be felt by others, too."""
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < size_bytes:
+        raise OSError(errno.ENOSPC, f"it takes {size_bytes / 1e6:,.1f} MB, and {free_bytes / 1e6:,.1f} MB are free")
 
 
 def _remove_if_ours(path: Path, pid: int) -> None:

@@ -21,6 +21,10 @@ RETURN_GAP_S = 1.0
 """The allocator is trimmed, and cycles are collected, at most so often: both take long in a large process."""
 
 
+SHOWN_S = 1.0
+"""What all models weigh together is shown beside each of them, and is counted anew at most so often."""
+
+
 class Upkeep:
     """The memory budget and the idle clock of all that a session serves. Thread-safe.
 
@@ -43,6 +47,7 @@ class Upkeep:
         self._expected: dict[Component[Any], int] = {}
         self._room = threading.RLock()
         self._returned_at = -RETURN_GAP_S
+        self._shown = (-SHOWN_S, 0)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._news = 0
@@ -55,6 +60,14 @@ class Upkeep:
         with self._room:
             loading = sum(self._expected.values())
             return loading + sum(weight for component, weight in self._loaded() if component not in self._expected)
+
+    def shown_bytes(self) -> int:
+        """The same for those who look again and again: not measured anew before anything was loaded or has left."""
+        at, shown = self._shown
+        if self._clock() - at >= SHOWN_S:
+            shown = self.used_bytes()
+            self._shown = (self._clock(), shown)
+        return shown
 
     def expect(self, component: Component[Any], size_bytes: int) -> None:
         """Make room for a model that is about to weigh so much, or turns out to. Raises `OverBudget`."""
@@ -71,7 +84,12 @@ class Upkeep:
         """The load has ended, well or not."""
         with self._room:
             self._expected.pop(component, None)
+        self.left()
         self.wake()
+
+    def left(self) -> None:
+        """A model has left memory."""
+        self._shown = (-SHOWN_S, 0)
 
     def make_room(self, newcomer: Component[Any] | None = None) -> bool:
         """Unload what was used least recently until all fits; whether it does."""

@@ -17,7 +17,7 @@ from ..errors import NbserveError
 from ..web import pages
 from .still import as_html, as_text
 
-__all__ = ["Card", "as_html", "as_text"]
+__all__ = ["Card"]
 
 Snapshot = dict[str, Any]
 
@@ -33,8 +33,9 @@ _DRIFT_S = 1.5
 
 def _module() -> str:
     """`card.js` with what it imports put before it: a widget is one module."""
-    gauge, _ = pages.asset("gauge.js") or (b"", "")
-    return gauge.decode() + re.sub(r"^import [^;]+;$", "", (_HERE / "card.js").read_text("utf-8"), flags=re.MULTILINE)
+    shared = (Path(pages.__file__).parent / "gauge.js").read_text("utf-8")
+    own = (_HERE / "card.js").read_text("utf-8")
+    return shared + re.sub(r"^import [^;]+;$", "", own, flags=re.MULTILINE)
 
 
 class Card(anywidget.AnyWidget):

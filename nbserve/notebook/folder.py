@@ -14,6 +14,7 @@ __all__ = ["PrivateFolder"]
 
 PREFIX = "nbserve-"
 LOCK = "in-use"
+ON_DISK = Path("/var/tmp")  # noqa: S108 - what is made there is private, as everywhere
 
 
 class PrivateFolder:
@@ -23,15 +24,31 @@ class PrivateFolder:
     """
 
     def __init__(self) -> None:
-        for forgotten in _forgotten(Path(tempfile.gettempdir())):
+        temporary = _temporary()
+        for forgotten in _forgotten(temporary):
             shutil.rmtree(forgotten, ignore_errors=True)
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=temporary))
         self.pid = os.getpid()
         unnamed = self.path / f"{LOCK}-soon"
         lock = os.open(unnamed, os.O_RDWR | os.O_CREAT, 0o600)
         _take(lock)
         unnamed.rename(self.path / LOCK)  # nobody finds it before it is taken
         self.remove = weakref.finalize(self, _remove_if_ours, self.path, lock, self.pid)
+
+
+def _temporary() -> Path:
+    """Where temporary files lie; not in memory, if there is a choice: nothing would be gained by it."""
+    chosen = Path(tempfile.gettempdir())
+    if "TMPDIR" not in os.environ and _is_in_memory(chosen) and os.access(ON_DISK, os.W_OK):
+        return ON_DISK
+    return chosen
+
+
+def _is_in_memory(folder: Path) -> bool:
+    with contextlib.suppress(OSError):
+        mounts = (line.split() for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines())
+        return any(fields[1:3] == [str(folder), "tmpfs"] for fields in mounts)
+    return False
 
 
 def _forgotten(temporary: Path) -> Iterator[Path]:

@@ -24,9 +24,7 @@ class Forgotten:
     _notebook: Notebook
     _what: str
 
-    def __init__(
-        self, name: str, type_name: str, size_bytes: int, load: Callable[[], Any], notebook: Notebook
-    ) -> None:
+    def __init__(self, name: str, type_name: str, size_bytes: int, load: Callable[[], Any], notebook: Notebook) -> None:
         weight = f" ({megabytes(size_bytes)})" if size_bytes else ""
         keep = super().__setattr__
         keep("_what", f"{type_name} {name!r}, unloaded{weight}")

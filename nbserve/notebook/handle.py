@@ -120,8 +120,8 @@ class Endpoint:
         """Analyse the model again, which has changed in place; it is not loaded again."""
         self._home.refresh(self._name)
 
-    def inspect(self) -> dict[str, Any]:
-        """What ``GET /{name}/inspect/`` answers."""
+    def inspect(self) -> Any:
+        """What ``GET /{name}/inspect/`` answers. Raises `LoadError`."""
         return self._served.inspect()
 
     def metadata(self) -> dict[str, Any]:

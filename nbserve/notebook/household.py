@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.component import Component
+from ..core.custom import DrivenSource
 from ..core.engines import Lane
 from ..core.registry import Registry
 from ..core.served import Served
@@ -52,24 +53,29 @@ class Household:
 
     def all_holders(self, served: Served, model: object) -> tuple[str, ...]:
         others = list(self._others_with(served.component, model))
-        ours = [served.component, served.component.source, *(each.component for each in others)]
+        ours = [*_parts(served.component), *(part for each in others for part in _parts(each.component))]
         return (*self._notebook.all_holders(model, ours), *(f"endpoint {each.name}" for each in others))
 
     def forget(self, served: Served, model: object) -> tuple[str, ...]:
-        restore = partial(self._restored, served.name)
+        # of the component and not by the name: what is served under that may be another model by then
+        restore = partial(_restored, served.component)
         stand_in = Forgotten(served.name, served.profile.type_name, served.model_bytes(), restore, self._notebook)
         return self._notebook.forget(model, stand_in)
 
     def expect(self, served: Served, size_bytes: int) -> None:
         self.upkeep.expect(served.component, size_bytes)
 
-    def loaded(self, served: Served) -> None:
+    def arrived(self, served: Served) -> None:
         self.upkeep.arrived(served.component)
+        self._changed()
+
+    def left(self, served: Served) -> None:  # noqa: ARG002 - one of them has
+        self.upkeep.left()
         self._changed()
 
     def memory(self, served: Served) -> dict[str, Any]:
         return {
-            "session_bytes": self.upkeep.used_bytes(),
+            "session_bytes": self.upkeep.shown_bytes(),
             "budget_bytes": self.upkeep.budget_bytes,
             "idle_unload_in_s": self.upkeep.idle_unload_in_s(served),
         }
@@ -80,7 +86,7 @@ class Household:
             source = each.component.source
             if isinstance(source, LiveObject) and (_has(each.component, model) or source.peek(partial(_is, model))):
                 return source
-        return LiveObject(self._private_folder, self._is_held)
+        return LiveObject(self._private_folder, self._is_held, model)
 
     def lane_of(self, model: object, options: Options) -> Lane | None:
         """The lane of the very same object, if it is served already: it is called by one thread, whatever its names."""
@@ -99,10 +105,6 @@ class Household:
             folder, self._folder = self._folder, None
         if folder is not None:
             folder.remove()
-
-    def _restored(self, name: str) -> Any:
-        with self._registry[name].component.lease() as model:
-            return model
 
     def _others_with(self, component: Component[Any] | None, model: object) -> Iterator[Served]:
         """The endpoints, but for that component's, that have this very object loaded and are to keep it."""
@@ -124,6 +126,17 @@ class Household:
 
 def _has(component: Component[Any], model: object) -> bool:
     return bool(component.peek(partial(_is, model)))
+
+
+def _parts(component: Component[Any]) -> list[object]:
+    """What of nbserve's, and of the user's own component, may hold the model."""
+    source = component.source
+    return [component, source, *([source.custom] if isinstance(source, DrivenSource) else [])]
+
+
+def _restored(component: Component[Any]) -> Any:
+    with component.lease() as model:
+        return model
 
 
 def _is(one: object, other: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..options import RESERVED_NAMES
 
-__all__ = ["is_hidden", "memories_of", "name_for", "name_from", "names_of"]
+__all__ = ["is_hidden", "name_for", "name_from", "names_of"]
 
 _HIDDEN = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})
 
@@ -21,14 +21,6 @@ def is_hidden(name: str) -> bool:
 def names_of(model: object, namespace: Mapping[str, Any]) -> tuple[str, ...]:
     """The user's variables that hold this very object."""
     return tuple(name for name, value in list(namespace.items()) if value is model and not is_hidden(name))
-
-
-def memories_of(model: object, namespace: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where the shell itself remembers this very object: ``Out[3]``, or ``_``."""
-    outputs = namespace.get("Out")
-    found = list(outputs.items()) if isinstance(outputs, dict) else []
-    remembered = tuple(f"Out[{number}]" for number, value in found if value is model)
-    return remembered or tuple(name for name in ("_", "__", "___") if namespace.get(name) is model)
 
 
 def name_for(model: object, type_name: str, namespace: Mapping[str, Any]) -> str:

@@ -14,7 +14,9 @@ from ..core.artifact import ArtifactFile
 from ..core.component import Component, Source
 from ..core.custom import ModelComponent, component_of, unwrapped
 from ..core.schema import Profile
+from ..errors import ModelRefused
 from ..options import Options
+from .forgotten import Forgotten
 from .naming import name_for, name_from
 
 __all__ = ["Offer", "offer_of"]
@@ -47,7 +49,9 @@ def offer_of(
     """`source_of` gives the source of a live object. Raises `ModelRefused`, and `LoadError` for a missing file."""
     from ..web.resources import ModelResource
 
-    look = partial(_seen, dict(namespace))
+    if isinstance(given, Forgotten):
+        raise ModelRefused(f"This stands for a model that was let go of: {given!r}", "Restore it first.")
+    look = partial(_seen, namespace)
     if isinstance(given, (str, os.PathLike)):
         return _of_file(Path(given), options, look)
     if isinstance(given, ModelComponent):
@@ -60,15 +64,14 @@ def offer_of(
 
 
 def _seen(namespace: Mapping[str, Any], model: Any) -> Profile:
-    return analyse(model, namespace=namespace)
+    return analyse(model, namespace=dict(namespace))
 
 
 def _of_file(path: Path, options: Options, look: Callable[[Any], Profile]) -> Offer:
-    source = ArtifactFile(path, trust=True)
+    source = ArtifactFile(path, trust=options.trust or None)
     profile = unseen(source.label, source.peek_header())
     name = name_from(source.path.stem)
-    advice = "" if options.trust else source.advice
-    return Offer(Component(source), profile, name, str(source.path), look, advice=advice)
+    return Offer(Component(source), profile, name, str(source.path), look, advice=source.advice)
 
 
 def _of_component(given: ModelComponent, look: Callable[[Any], Profile]) -> Offer:
@@ -88,6 +91,7 @@ def _of_resource(given: Any, look: Callable[[Any], Profile]) -> Offer:
     from ..web.resources import replaced_by, resource_of
 
     resource = resource_of(given)
+    assert resource.component is not None  # `resource_of` refuses one without
     kind = type(resource)
     offer = _of_component(resource.component, look)
     return replace(

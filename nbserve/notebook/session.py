@@ -226,7 +226,7 @@ class Session:
         raise OptionError(f"There is no order {order!r}.")
 
     def text(self, name: str) -> str:
-        from .card import as_text
+        from .still import as_text
 
         return as_text(self.snapshot(name))
 

@@ -55,7 +55,7 @@ def _unload(session: Session, name: str, *, forget: bool = False) -> None:
     _say(f"{name}: {unload_sentence(report)}")
 
 
-def _inspect(session: Session, name: str) -> dict[str, object]:
+def _inspect(session: Session, name: str) -> object:
     return session.registry[name].inspect()
 
 

@@ -75,6 +75,7 @@ class Door:
         self._access = access
         self._registry: Registry = app.state.registry
         self._log: Log = app.state.log
+        self._resources: ResourceRoutes = app.state.resources
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -85,7 +86,7 @@ class Door:
             if served is not None or not is_public(scope):
                 scope["nbserve.grant"] = self._admit(scope, served)
             method = rest.rstrip("/")
-            if served is None or not served.may_answer(method):
+            if served is None or not self._is_call(served, method, scope):
                 await self._to_fastapi(scope, receive, send)
             elif scope["method"] == "POST":
                 await predict(served, method, scope, receive, send)
@@ -98,6 +99,10 @@ class Door:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
             self._log.write("".join(traceback.format_exception(error)))
             await self._refuse(NbserveError("The server failed.", "Its log has more."), scope, receive, send)
+
+    def _is_call(self, served: Served, method: str, scope: Scope) -> bool:
+        """Whether the model answers; one that was never seen answers what no resource does."""
+        return method in served.methods or (served.may_answer(method) and not self._resources.answers(scope))
 
     def _admit(self, scope: Scope, served: Served | None) -> Grant:
         if served is not None:

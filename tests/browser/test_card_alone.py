@@ -35,7 +35,9 @@ def endpoint(name, state="loaded", version=1, busy=1.0, **more):
     url = f"http://127.0.0.1:49152/{name}/"
     return dict(
         name=name, version=version, url=url, page_url=url + "?token=secret", token="secret", state=state, reason=None,
-        memory=dict(model_bytes=12_345_678, spilled_bytes=0), signatures=["predict(X: 30 columns)",
+        memory=dict(model_bytes=12_345_678, spilled_bytes=0, session_bytes=1_200_000_000, budget_bytes=2_000_000_000),
+        title=None, source="the notebook", described=True, last_used_s=None, idle_unload_in_s=None, loading=None,
+        signatures=["predict(X: 30 columns)",
         "predict_proba(X: 30 columns)"], busy=busy,
         model=dict(type="Pipeline", library="scikit-learn", library_version="1.9.1", task="classification",
                    classes=["died", "survived"], features=ages + rest),
@@ -73,9 +75,21 @@ def obey(order, name):
     if order == "unload" and borrowed:
         served[name] = {**served[name], "state": "unloaded", "holders": borrowed}
         return f"Unloaded; the notebook still holds it as {', '.join(borrowed)}, so no memory came back."
+    if order == "forget":
+        borrowed.clear()
+        served[name] = {**served[name], "holders": []}
+        return "Unloaded; 12.3 MB came back. model, the_best_pipeline_so_far let go of it."
     served[name] = {**served[name], "state": order + "ed", "memory": dict(
         model_bytes=12_345_678 if order == "load" else 0, spilled_bytes=0 if order == "load" else 8_100_000)}
     return f"{name} is loaded." if order == "load" else f"{name} is unloaded: 12.3 MB given back."
+
+def arrive(name):  # ten steps of a load while the cell runs; nobody tells the cards of them
+    began = time.monotonic()
+    for step in range(11):
+        loading = dict(seconds=time.monotonic() - began, done_bytes=step * 20_400_000, total_bytes=204_000_000)
+        served[name] = {**served[name], "state": "loading", "loading": loading}
+        time.sleep(0.4)
+    served[name] = {**served[name], "state": "loaded", "loading": None}
 
 pulse = Pulse()
 
@@ -86,7 +100,10 @@ def card(name=None):
 """
 AGAIN = 'served["titanic"] = endpoint("titanic", version=3)'
 BORROWED = 'borrowed.extend(["model", "the_best_pipeline_so_far"])'
-CELLS = "import time; time.sleep(4)", "pulse.stop()", "import os; os.kill(os.getpid(), 9)", AGAIN, BORROWED
+ARRIVING = 'arrive("titanic")'
+IDLE = 'served["titanic"] |= dict(last_used_s=12.0, idle_unload_in_s=588.0); pulse.wake()'
+KILL = "import os; os.kill(os.getpid(), 9)"
+CELLS = "import time; time.sleep(4)", "pulse.stop()", KILL, AGAIN, BORROWED, ARRIVING, IDLE
 TITANIC = 'served["titanic"] = endpoint("titanic", version=2); shown = card("titanic")\nshown'
 
 
@@ -215,6 +232,42 @@ def test_a_model_that_the_notebook_still_holds_is_not_called_released(titanic: A
     expect(card.locator(".nbserve-notice")).to_contain_text("no memory came back")
     assert card.evaluate("card => card.scrollWidth <= card.clientWidth")
     shoot(card, "held")
+
+
+def test_what_the_notebook_holds_is_let_go_of_from_the_card(titanic: Any) -> None:
+    card = card_in(titanic)
+    titanic.run(6)
+    button(card, "Unload").click()
+    button(card, "Forget").click()
+    shoot(card, "forget-asks")
+    button(card, "Yes").click()
+    expect(card.locator(".nbserve-notice")).to_contain_text("let go of it")
+    expect(button(card, "Forget")).to_be_hidden()
+    expect(note(card, "Memory")).to_have_text("released")
+
+
+def test_a_load_moves_its_bar_while_the_cell_runs(titanic: Any) -> None:
+    card = card_in(titanic)
+    card.evaluate("""card => {
+        window.seen = new Set();
+        new MutationObserver(() => window.seen.add(card.querySelector(".nbserve-meter").ariaValueNow))
+            .observe(card, { subtree: true, attributes: true, attributeFilter: ["aria-valuenow"] });
+    }""")
+    titanic.run(7)
+    expect(chip(card)).to_have_text("loading")
+    expect(card.locator(".nbserve-strip")).to_contain_text("Loading · ")
+    shoot(card, "loading")
+    expect(chip(card)).to_have_text("loaded", timeout=20_000)
+    assert len(titanic.page.evaluate("[...seen]")) >= 8
+
+
+def test_memory_against_the_budget_and_the_time_that_is_left(titanic: Any) -> None:
+    card = card_in(titanic)
+    titanic.run(8)
+    strip = card.locator(".nbserve-strip")
+    expect(strip).to_contain_text("12.3 MB of 1.2 GB used, budget 2 GB")
+    expect(strip).to_contain_text(re.compile(r"last used \d+ s ago · unloads in 9:\d\d"))
+    shoot(card, "budget")
 
 
 def test_a_stopped_card_shows_no_memory_and_no_old_news(titanic: Any) -> None:

@@ -250,23 +250,27 @@ class Ear:
     def after_load(self, error: BaseException | None) -> None:
         self.heard.append(error)
 
+    def after_unload(self) -> None:
+        self.heard.append("unloaded")
+
 
 def test_listeners_see_the_model_before_anybody_has_it() -> None:
     component, ear = Component(Maker()), Ear()
     component.listen(ear)
     component.load()
     assert ear.heard == ["before", Model, None]
-    component.unlisten(ear)
     component.unload()
+    assert ear.heard[3:] == ["unloaded"]
+    component.unlisten(ear)
     component.load()
-    assert len(ear.heard) == 3
+    assert len(ear.heard) == 4
 
 
 def test_a_model_that_a_listener_turns_away_is_let_go_of() -> None:
     source = Maker()
     component, ear = Component(source), Ear(ModelRefused("There is nothing to call in it.", "Serve another."))
     component.listen(ear)
-    with pytest.raises(LoadError, match="nothing to call in it. Serve another"):
+    with pytest.raises(LoadError, match=r"nothing to call in it\. Serve another"):
         component.load()
     assert (component.state, source.left, ear.heard[-1]) == (State.FAILED, 1, ear.objection)
 

@@ -167,7 +167,9 @@ def test_two_components_of_one_class_have_two_models() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"), [(None, "answered None"), (Model(None), r"answered a Model\(None\)")], ids=["None", "Model(None)"]
+    ("answer", "reason"),
+    [(None, "answered None"), (Model(None), r"answered a Model\(None\)")],
+    ids=["None", "Model(None)"],
 )
 def test_a_component_that_resolves_to_nothing_has_failed(answer: Any, reason: str) -> None:
     class Liar(ModelComponent):
@@ -223,7 +225,7 @@ def test_an_unload_that_hangs_is_given_up_at_the_deadline() -> None:
     custom = Hanging()
     custom.resolve()
     component_of(custom).load_deadline_s = 0.05
-    with pytest.raises(UnloadError, match="longer than 0.05 s"):
+    with pytest.raises(UnloadError, match=r"longer than 0\.05 s"):
         custom.unload_model()
     gate.set()
 
@@ -232,7 +234,7 @@ def test_a_component_without_load_model_says_what_to_define() -> None:
     class Empty(ModelComponent):
         pass
 
-    with pytest.raises(LoadError, match="Empty does not say how its model is loaded. Define its load_model"):
+    with pytest.raises(LoadError, match=r"Empty does not say how its model is loaded\. Define its load_model"):
         Empty().resolve()
 
 

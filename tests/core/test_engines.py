@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from nbserve.core import engines
 from nbserve.core.engines import CoroutineThread, Lane
 from nbserve.errors import Busy
 
@@ -35,7 +36,6 @@ def test_calls_run_one_after_the_other_on_the_lanes_own_thread() -> None:
     lane = Lane("iris")
     names = {lane.submit(lambda: threading.current_thread().name).result(10) for _ in range(5)}
     assert names == {"nbserve:iris"}
-    lane.retire()
 
 
 def test_at_most_as_many_calls_run_at_once_as_there_are_threads() -> None:
@@ -49,7 +49,6 @@ def test_at_most_as_many_calls_run_at_once_as_there_are_threads() -> None:
         return alone
 
     assert all(each.result(10) for each in [lane.submit(work) for _ in range(9)])
-    lane.retire()
 
 
 def test_a_full_queue_refuses_one_more_call_and_takes_the_last_one() -> None:
@@ -59,7 +58,6 @@ def test_a_full_queue_refuses_one_more_call_and_takes_the_last_one() -> None:
         with pytest.raises(Busy, match="2 calls waiting"):
             lane.submit(lambda: 3)
     assert [each.result(10) for each in waiting] == [1, 2]
-    lane.retire()
 
 
 def test_calls_that_were_given_up_make_room_in_a_full_queue() -> None:
@@ -68,7 +66,6 @@ def test_calls_that_were_given_up_make_room_in_a_full_queue() -> None:
         assert lane.submit(lambda: 1).cancel()
         waiting = lane.submit(lambda: 2)
     assert waiting.result(10) == 2
-    lane.retire()
 
 
 def test_a_call_that_was_taken_back_never_runs() -> None:
@@ -78,13 +75,11 @@ def test_a_call_that_was_taken_back_never_runs() -> None:
         assert lane.submit(ran.set).cancel()
     lane.submit(lambda: None).result(10)
     assert not ran.is_set()
-    lane.retire()
 
 
 def test_a_model_that_calls_its_own_endpoint_does_not_wait_for_itself() -> None:
     lane = Lane("iris")
     assert lane.submit(lambda: lane.submit(lambda: 7).result(10)).result(10) == 7
-    lane.retire()
 
 
 def test_a_call_that_raises_harms_nobody_else() -> None:
@@ -92,17 +87,34 @@ def test_a_call_that_raises_harms_nobody_else() -> None:
     with pytest.raises(SystemExit):
         lane.submit(lambda: exit(3)).result(10)
     assert lane.submit(lambda: 1).result(10) == 1
-    lane.retire()
 
 
-def test_a_retired_lane_ends_its_threads_and_still_answers_who_comes_late() -> None:
-    lane = Lane("late")
-    lane.submit(lambda: None).result(10)
-    (thread,) = lane._threads
-    lane.retire()
-    thread.join(10)
-    assert not thread.is_alive()
-    assert lane.submit(lambda: "late").result(10) == "late"
+def test_lanes_that_are_asked_in_turn_borrow_one_thread() -> None:
+    lanes = [Lane(f"m{number}") for number in range(20)]
+    before = set(threading.enumerate())
+    threads = set()
+    for lane in lanes:
+        threads.add(lane.submit(threading.current_thread).result(10))
+        while lane._running:  # the answer is there a moment before the thread is given back
+            lane.submit(lambda: None).result(10)
+            threading.Event().wait(0)
+    assert len(threads - before) <= 2
+
+
+def test_a_thread_that_has_nothing_to_do_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "IDLE_S", 0.01)
+    workers = engines._Workers()
+    began = threading.Event()
+    workers.run(began.set)
+    assert began.wait(10)
+    for thread in threading.enumerate():
+        if isinstance(thread, engines._Worker) and thread._workers is workers:
+            thread.join(10)
+            assert not thread.is_alive()
+    assert workers._idle == []
+    again = threading.Event()
+    workers.run(again.set)
+    assert again.wait(10)
 
 
 def test_an_idle_lane_holds_neither_arguments_nor_answers() -> None:
@@ -116,7 +128,6 @@ def test_an_idle_lane_holds_neither_arguments_nor_answers() -> None:
     lane.submit(lambda: None).result(10)
     del thing, future
     assert alive() is None
-    lane.retire()
 
 
 def test_the_locals_of_a_call_that_failed_are_not_kept_by_its_error() -> None:
@@ -134,7 +145,6 @@ def test_the_locals_of_a_call_that_failed_are_not_kept_by_its_error() -> None:
     error = lane.submit(fail).exception(10)
     assert isinstance(error, ValueError)
     assert seen[0]() is None
-    lane.retire()
 
 
 def test_coroutines_run_at_the_same_time_on_a_thread_of_their_own() -> None:

@@ -36,7 +36,6 @@ def test_a_lane_prints_into_its_log_and_everybody_else_as_before(capsys: pytest.
         lane.submit(lambda: logged(log, lambda: print("from the model"))).result(10)
         lane.submit(lambda: logged(log, lambda: print("to stderr", file=sys.stderr))).result(10)
         print("from the cell")
-    lane.retire()
     assert [line[9:] for line in log.lines()] == ["from the model", "to stderr"]
     assert capsys.readouterr() == ("from the cell\n", "")
 
@@ -57,7 +56,6 @@ def test_a_warning_of_the_model_goes_to_its_log(capsys: pytest.CaptureFixture[st
 
     with caught():
         lane.submit(lambda: logged(log, warn)).result(10)
-    lane.retire()
     assert any("UserWarning: odd rows" in line for line in log.lines())
     assert capsys.readouterr().err == ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -15,6 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from nbserve.core.sizing import size_of
+from nbserve.core.spill import Spill
 from tests.models import CASES, ModelCase, iris_array, iris_target
 
 MB = 1_000_000
@@ -103,6 +105,11 @@ def test_what_refuses_to_be_looked_at_has_still_a_size() -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_model_has_a_size(case: ModelCase) -> None:
     assert 0 < size_of(case.make()) < 50 * MB
+
+
+def test_what_was_spilled_weighs_what_it_did(tmp_path: Path) -> None:
+    model = {"rows": ARRAY, "again": ARRAY, "forest": RandomForestClassifier(3).fit(iris_array(), iris_target())}
+    assert size_of(Spill.write(model, tmp_path).read()) == pytest.approx(size_of(model), rel=0.02)
 
 
 class Counting:

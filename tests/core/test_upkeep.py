@@ -105,8 +105,11 @@ class House:
     def expect(self, served: Served, size_bytes: int) -> None:
         self.upkeep.expect(served.component, size_bytes)
 
-    def loaded(self, served: Served) -> None:
+    def arrived(self, served: Served) -> None:
         self.upkeep.arrived(served.component)
+
+    def left(self, served: Served) -> None:
+        self.upkeep.left()
 
     def memory(self, served: Served) -> dict[str, Any]:
         return {"session_bytes": self.upkeep.used_bytes(), "budget_bytes": self.upkeep.budget_bytes}
@@ -236,6 +239,17 @@ def test_what_cannot_be_put_aside_stays_and_the_next_one_goes() -> None:
     one.component.source.keep = full
     house.use(three)
     assert house.loaded_names() == {"one", "three"}
+
+
+def test_what_is_shown_is_true_after_every_load_and_unload() -> None:
+    house = House()
+    one, two = house.serve("one", 2), house.serve("two", 2)
+    assert house.upkeep.shown_bytes() == 0
+    for served, least in ((one, 2), (two, 4)):
+        served.component.load()
+        assert house.upkeep.shown_bytes() == house.upkeep.used_bytes() >= least * MB
+    one.component.unload()
+    assert house.upkeep.shown_bytes() == house.upkeep.used_bytes() < 3 * MB
 
 
 def test_a_smaller_budget_takes_effect_at_once() -> None:

@@ -23,7 +23,11 @@ class Model:
 
 
 def forgotten(
-    namespace: dict[str, Any], load: Callable[[], Any] = Model, *, type_name: str = "Model", size_bytes: int = 204_000_000
+    namespace: dict[str, Any],
+    load: Callable[[], Any] = Model,
+    *,
+    type_name: str = "Model",
+    size_bytes: int = 204_000_000,
 ) -> Forgotten:
     """The handle that is left of `namespace["model"]`."""
     book = Notebook(namespace)
@@ -120,7 +124,9 @@ def test_a_cell_shows_completes_and_restores_it(bare: Shell) -> None:
     book = Notebook(bare.variables, bare.ipython)
     handle = Forgotten("model", "Model", 50_000, bare.variables["Model"], book)
     book.forget(bare.variables["model"], handle)
-    assert bare.run("model").stdout.strip().endswith("<Model 'model', unloaded (0.1 MB): model.restore() brings it back>")
+    assert (
+        bare.run("model").stdout.strip().endswith("<Model 'model', unloaded (0.1 MB): model.restore() brings it back>")
+    )
     assert [each for each in bare.complete("model.") if not each.startswith("model.__")] == ["restore"]
     failed = bare.run("model.predict([1])")
     assert "AttributeError: Model 'model', unloaded (0.1 MB): it has no predict until" in failed.stdout

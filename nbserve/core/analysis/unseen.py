@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..schema import DataArgument, Finding, Profile, Signature
+from .recognition import LIBRARY_NAMES
 
 __all__ = ["unseen"]
 
@@ -19,7 +20,7 @@ def unseen(label: str, header: Mapping[str, Any] | None = None) -> Profile:
     findings = [Finding(str(what), value, "the file's header") for what, value in told.items()]
     return Profile(
         type_name=str(told.get("type") or label),
-        library=told.get("library"),
+        library=LIBRARY_NAMES.get(str(told.get("library")), told.get("library")),
         library_version=told.get("library_version"),
         signatures=(Signature("predict", DataArgument("X"), doc="Its columns are found when it is first loaded."),),
         findings=(*findings, Finding("input", "unknown", "the model has not been loaded yet")),

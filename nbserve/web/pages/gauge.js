@@ -104,7 +104,7 @@ function budgetText({ model_bytes, session_bytes, budget_bytes }, isLoaded) {
 
 /** `Loading model.joblib · 47 % · 3 s` @param {Told} told @param {number} age */
 function loadingText(told, age) {
-  const [share, source, seconds] = [progress(told), origin(told), (told.loading?.seconds ?? 0) + age];
+  const [share, source, seconds] = [progress(told), sourceOf(told), (told.loading?.seconds ?? 0) + age];
   const parts = [source ? `Loading ${source}` : "Loading"];
   if (share !== null) parts.push(`${Math.floor(100 * share)} %`);
   if (told.loading) parts.push(seconds < 60 ? `${Math.floor(seconds)} s` : clockText(seconds));
@@ -126,8 +126,11 @@ function progress({ loading }) {
   return done_bytes === null || !total_bytes ? null : Math.min(1, done_bytes / total_bytes);
 }
 
-/** The file or the class that a model comes from; empty for one that was born in the notebook. @param {{source?: string | null, model?: {type?: string} | null}} told */
-export const origin = ({ source, model }) => (!source || source === NOTEBOOK || source === model?.type ? "" : source);
+/** The file or the class that a model comes from; empty for one that was born in the notebook. @param {{source?: string | null}} told */
+const sourceOf = ({ source }) => (!source || source === NOTEBOOK ? "" : source);
+
+/** The same, where the model's type does not say it already. @param {{source?: string | null, model?: {type?: string} | null}} told */
+export const origin = (told) => (told.source === told.model?.type ? "" : sourceOf(told));
 
 /** `12.3 MB` @param {number | null | undefined} bytes */
 export function bytesText(bytes) {

@@ -47,7 +47,7 @@ function chooseMethod(name) {
   method = methods.find((each) => each.method === name) ?? methods[0];
   byId("fields").replaceChildren(formOf(method).element);
   byId("send-label").textContent = sendLabel(method.method);
-  byId("doc").textContent = method.doc === model.doc ? "" : firstParagraph(method.doc);
+  byId("doc").textContent = !isDescribed || method.doc === model.doc ? "" : firstParagraph(method.doc);
   showCode();
 }
 
@@ -130,6 +130,7 @@ function showView(now) {
   showState(byId("state"), now.state);
   showFigures(byId("stats"), now);
   gauge.show(now);
+  if (!isDescribed) byId("undescribed").hidden = Boolean(now.described);
   loader.hidden = now.state !== "unloaded" && now.state !== "failed";
   byId("reason").hidden = !now.reason;
   byId("reason").textContent = now.reason ?? "";
@@ -158,7 +159,7 @@ function build() {
   const keys = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘ ↵" : "Ctrl ↵";
   byId("stats").after(gauge.element);
   if (isDescribed) byId("state").after(loader);
-  else byId("form").append(h("div", { className: "undescribed" }, h("p", {}, `${UNDESCRIBED} A request loads it, too.`), loader));
+  else byId("form").append(h("div", { className: "undescribed", id: "undescribed" }, h("p", {}, `${UNDESCRIBED} A request loads it, too.`), loader));
   byId("form").append(
     ...(methods.length > 1 ? [segmented("Method", choices, method.method, chooseMethod)] : []),
     h("p", { id: "doc", className: "muted" }),

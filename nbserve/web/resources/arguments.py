@@ -2,88 +2,87 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Protocol, Union, get_args, get_origin
 
 from fastapi import Body, params
+from fastapi.dependencies.models import Dependant
 
 from ...core.custom import Model, ModelComponent
 from .annotations import hints_of
 
-__all__ = ["Arguments", "Given", "arguments_of", "given_by"]
+__all__ = ["Answering", "Arguments", "answering", "arguments_of", "leases"]
 
 _TOO_PLAIN = frozenset({"abc", "builtins", "collections", "pydantic", "typing"})
 """Modules of classes that say nothing about a model, though a model's class may inherit from them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """The dependencies of one endpoint. Neither holds the component: FastAPI remembers what it calls."""
+class Answering(Protocol):
+    """Who calls a resource's methods while a request is answered."""
 
-    component: Callable[[], Any]
-    lease: Callable[[], AsyncIterator[Any]]
+    @property
+    def component(self) -> ModelComponent: ...
+
+    async def call(self, attribute: str, positional: list[Any], given: dict[str, Any]) -> Any: ...
+
+
+answering: ContextVar[Answering] = ContextVar("nbserve_answering")
+"""Found by those that FastAPI calls: it remembers them, and so they may hold neither a resource nor a component."""
+
+
+async def the_component() -> ModelComponent:
+    return answering.get().component
+
+
+async def leased_model() -> AsyncIterator[Any]:
+    """The model, until the request has been answered. Raises `LoadError`."""
+    async with asynccontextmanager(answering.get().component.__call__)() as model:
+        yield model
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """A method's parameters as FastAPI is to see them.
-
-    `positional` are passed by position; `leases` says whether one of them is the model.
-    """
+    """A method's parameters as FastAPI is to see them; `positional` are passed by position."""
 
     signature: inspect.Signature
     positional: tuple[str, ...]
-    leases: bool
-
-
-def given_by(component_here: Callable[[], ModelComponent]) -> Given:
-    """`component_here` finds the component while a request is answered."""
-
-    async def component() -> ModelComponent:
-        return component_here()
-
-    async def lease() -> AsyncIterator[Any]:
-        async with asynccontextmanager(component_here().__call__)() as model:
-            yield model
-
-    return Given(component, lease)
 
 
 def arguments_of(
-    method: Callable[..., Any], hints: dict[str, Any], component: ModelComponent, given: Given, *, is_sent: bool
+    method: Callable[..., Any], hints: dict[str, Any], component: ModelComponent, *, is_sent: bool
 ) -> Arguments:
     """With `is_sent`, arguments of which nothing is said are parts of the body, as they are of a model's method."""
-    shown: list[inspect.Parameter] = []
-    positional: list[str] = []
-    for each in inspect.signature(method).parameters.values():
-        if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD):
-            continue
-        if each.kind is each.POSITIONAL_ONLY:
-            positional.append(each.name)
-        shown.append(_shown(each, hints.get(each.name, Any), component, given, is_sent=is_sent))
-    leases = any(
-        isinstance(part, params.Depends) and part.dependency is given.lease
-        for each in shown
-        for part in (each.default, *getattr(each.annotation, "__metadata__", ()))
+    parameters = inspect.signature(method).parameters.values()
+    shown = [
+        _shown(each, hints.get(each.name, Any), component, is_sent=is_sent)
+        for each in parameters
+        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    positional = tuple(each.name for each in parameters if each.kind is each.POSITIONAL_ONLY)
+    return Arguments(inspect.Signature(shown), positional)
+
+
+def leases(dependant: Dependant) -> bool:
+    """Whether a route, or something that it depends on, holds the model while it answers."""
+    return any(
+        each.call is leased_model or isinstance(each.call, ModelComponent) or leases(each)
+        for each in dependant.dependencies
     )
-    return Arguments(inspect.Signature(shown), tuple(positional), leases)
 
 
-def _shown(
-    parameter: inspect.Parameter, hint: Any, component: ModelComponent, given: Given, *, is_sent: bool
-) -> inspect.Parameter:
+def _shown(parameter: inspect.Parameter, hint: Any, component: ModelComponent, *, is_sent: bool) -> inspect.Parameter:
     is_plain = parameter.annotation is inspect.Parameter.empty
     annotation, default = (inspect.Parameter.empty if is_plain else hint), parameter.default
-    asked = _dependency(hint, component, given)
+    asked = _dependency(hint, component)
     if isinstance(default, params.Depends):
-        default = _redirected(default, asked, component, given)
+        default = _redirected(default, asked, component)
     elif get_origin(hint) is Annotated:
-        parts = (_redirected(part, asked, component, given) for part in hint.__metadata__)
+        parts = (_redirected(part, asked, component) for part in hint.__metadata__)
         annotation = Annotated[(get_args(hint)[0], *parts)]
         if asked is not None and not any(isinstance(part, params.Depends) for part in hint.__metadata__):
             default = params.Depends(asked)
@@ -94,23 +93,23 @@ def _shown(
     return inspect.Parameter(parameter.name, parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _redirected(part: Any, asked: Callable[[], Any] | None, component: ModelComponent, given: Given) -> Any:
+def _redirected(part: Any, asked: Callable[..., Any] | None, component: ModelComponent) -> Any:
     """The same dependency, of what does not hold the component."""
     if not isinstance(part, params.Depends):
         return part
     if part.dependency is component:
-        return dataclasses.replace(part, dependency=given.lease)
-    return part if part.dependency is not None or asked is None else dataclasses.replace(part, dependency=asked)
+        return params.Depends(leased_model, use_cache=part.use_cache)
+    return part if part.dependency is not None or asked is None else params.Depends(asked, use_cache=part.use_cache)
 
 
-def _dependency(hint: Any, component: ModelComponent, given: Given) -> Callable[[], Any] | None:
+def _dependency(hint: Any, component: ModelComponent) -> Callable[..., Any] | None:
     """What an argument annotated so gets of the endpoint itself."""
     kind = get_args(hint)[0] if get_origin(hint) is Annotated else hint
     if not isinstance(kind, type) or kind.__module__.partition(".")[0] in _TOO_PLAIN:
         return None
     if issubclass(kind, ModelComponent):
-        return given.component if isinstance(component, kind) else None
-    return given.lease if _is_of_model(kind, component) else None
+        return the_component if isinstance(component, kind) else None
+    return leased_model if _is_of_model(kind, component) else None
 
 
 def _is_of_model(kind: type, component: ModelComponent) -> bool:
@@ -132,7 +131,7 @@ def _resolved_types(component: ModelComponent) -> Iterator[type | str]:
     except Exception:  # noqa: BLE001 - evaluating an annotation runs the user's text
         hint = text
     for each in get_args(hint) if get_origin(hint) in (Union, types.UnionType) else [hint]:
-        if isinstance(each, str) or (isinstance(each, type) and each is not type(None)):
+        if isinstance(each, str) or (isinstance(each, type) and each not in (Any, object, type(None))):
             yield each
     if isinstance(component.model, Model):
         yield type(component.model)

@@ -35,7 +35,7 @@ def resource_of(given: type[ModelResource] | ModelResource) -> ModelResource:
     _check_called(resource, label)
     resource.component = _component_of(resource, label)
     _check_routes(type(resource), label)
-    routes_of("name", resource, _nobody)
+    routes_of("name", resource)
     return resource
 
 
@@ -113,7 +113,3 @@ def _check_route(route: OwnRoute, label: str) -> None:
     if unknown or not route.verbs:
         what = f"There is no HTTP method {unknown[0]!r}" if unknown else "There is no HTTP method"
         raise ModelRefused(f"{what} for {label} to answer.", f"Allowed are {', '.join(sorted(VERBS))}.")
-
-
-def _nobody() -> Any:
-    raise AssertionError("this is only tried")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
-import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, get_origin
+from contextlib import suppress
+from typing import Any, get_origin
 
 from fastapi import Response
 from fastapi.exceptions import FastAPIError
@@ -15,39 +14,20 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 
 from ...core.blame import reason_of
-from ...core.custom import ModelComponent
 from ...errors import ModelRefused
 from .annotations import hints_of
-from .arguments import Arguments, Given, arguments_of, given_by
+from .arguments import Arguments, answering, arguments_of, leases
 from .docstrings import read_docstring
 from .resource import Declaration, ModelResource, OwnRoute, own_routes
 
-__all__ = ["Answering", "Handler", "ResourceRoute", "routes_of"]
-
-
-class Answering(Protocol):
-    """Who calls a resource's methods."""
-
-    @property
-    def component(self) -> ModelComponent: ...
-
-    async def call(self, handler: Handler, given: dict[str, Any]) -> Any: ...
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Handler:
-    """A method of a resource, by name, and how it is called."""
-
-    attribute: str
-    positional: tuple[str, ...]
-    leases: bool
+__all__ = ["ResourceRoute", "routes_of"]
 
 
 class Encoded(JSONResponse):
     """An answer that is JSON already."""
 
     def render(self, content: Any) -> bytes:
-        return b"null" if content is None else str(content).encode()
+        return str(content).encode()
 
 
 class ResourceRoute(APIRoute):
@@ -57,6 +37,7 @@ class ResourceRoute(APIRoute):
         super().__init__(path, endpoint, methods=[verb], operation_id=f"{verb} {path}", **options)
         self.own = own
         self.verb = verb
+        self.leases = leases(self.dependant)
 
     @property
     def verbs(self) -> frozenset[str]:
@@ -65,30 +46,24 @@ class ResourceRoute(APIRoute):
 
     def matches(self, scope: Any) -> tuple[Match, Any]:
         as_get = {"method": "GET"} if self.verb == "GET" and scope["method"] == "HEAD" else {}
-        last = "/" if self.path.endswith("/") else ""
-        return super().matches({**scope, "path": scope["path"].rstrip("/") + last, **as_get})
+        match, child = super().matches({**scope, **as_get})
+        if match is Match.NONE:
+            last = "/" if self.path.endswith("/") else ""
+            match, child = super().matches({**scope, **as_get, "path": scope["path"].rstrip("/") + last})
+        return match, child
 
 
-def routes_of(name: str, resource: ModelResource, here: Callable[[], Answering]) -> list[ResourceRoute]:
-    """The routes of a resource below ``/name``, in the order of their definition.
-
-    `here` finds who answers them while a request is answered. Raises `ModelRefused`.
-    """
-    assert resource.component is not None
-    given = given_by(lambda: here().component)
-    return [
-        route for own in own_routes(type(resource)) for route in _routes_of_method(name, resource, own, here, given)
-    ]
+def routes_of(name: str, resource: ModelResource) -> list[ResourceRoute]:
+    """The routes of a resource below ``/name``, in the order of their definition. Raises `ModelRefused`."""
+    return [route for own in own_routes(type(resource)) for route in _routes_of_method(name, resource, own)]
 
 
-def _routes_of_method(
-    name: str, resource: ModelResource, own: OwnRoute, here: Callable[[], Answering], given: Given
-) -> Iterator[ResourceRoute]:
+def _routes_of_method(name: str, resource: ModelResource, own: OwnRoute) -> Iterator[ResourceRoute]:
     method = getattr(resource, own.attribute)
     label = f"{type(resource).__name__}.{own.attribute}"
     hints = _hints(method, resource, label)
-    arguments = _arguments(method, hints, resource, own, given)
-    endpoint = _endpoint(own, arguments, here)
+    arguments = _arguments(method, hints, resource, own)
+    endpoint = _endpoint(own.attribute, arguments)
     for verb in own.verbs:
         options = _options(method, own, name)
         try:
@@ -106,21 +81,18 @@ def _hints(method: Callable[..., Any], resource: ModelResource, label: str) -> d
         ) from None
 
 
-def _arguments(
-    method: Callable[..., Any], hints: dict[str, Any], resource: ModelResource, own: OwnRoute, given: Given
-) -> Arguments:
+def _arguments(method: Callable[..., Any], hints: dict[str, Any], resource: ModelResource, own: OwnRoute) -> Arguments:
     assert resource.component is not None
     is_sent = own.declaration is None and own.verbs == ("POST",)
-    return arguments_of(method, hints, resource.component, given, is_sent=is_sent)
+    return arguments_of(method, hints, resource.component, is_sent=is_sent)
 
 
-def _endpoint(own: OwnRoute, arguments: Arguments, here: Callable[[], Answering]) -> Callable[..., Any]:
-    handler = Handler(own.attribute, arguments.positional, arguments.leases)
-
+def _endpoint(attribute: str, arguments: Arguments) -> Callable[..., Any]:
     async def answer(**given: Any) -> Any:
-        return await here().call(handler, given)
+        positional = [given.pop(name) for name in arguments.positional]
+        return await answering.get().call(attribute, positional, given)
 
-    answer.__name__ = own.attribute
+    answer.__name__ = attribute
     answer.__signature__ = arguments.signature  # type: ignore[attr-defined]
     return answer
 
@@ -149,11 +121,8 @@ def _route(
     if answered is not None:
         status = options["status_code"] or 200
         described = options["responses"] | {status: options["responses"].get(status, {}) | {"model": answered}}
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                return ResourceRoute(own, path, endpoint, verb, **fixed | {"responses": described})
-        except Exception:  # noqa: BLE001, S110 - the answer need not be of a type that has a schema
-            pass
+        with suppress(Exception):  # the answer need not be of a type that has a schema
+            return ResourceRoute(own, path, endpoint, verb, **fixed | {"responses": described})
     return ResourceRoute(own, path, endpoint, verb, **fixed)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import traceback
-import weakref
 from collections.abc import AsyncIterator, Callable
 from contextvars import copy_context
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,81 +19,93 @@ from ...core.codecs import encode
 from ...core.custom import ModelComponent
 from ...core.engines import CoroutineThread, Lane
 from ...core.output import Log, write_to
-from ...errors import InputError, ModelError, NotFound, OutputError
+from ...errors import InputError, ModelError, OutputError
 from ..asgi import Receive, Scope, Send
+from .arguments import answering
 from .bridge import Bridge
-from .handlers import Handler, ResourceRoute, routes_of
+from .handlers import ResourceRoute, routes_of
 from .resource import ModelResource
 
 __all__ = ["Mounted"]
 
 THREADS = 8
-"""Plain methods of one endpoint that run at once; and as many again of those that hold the model."""
+"""Plain methods of one endpoint that run at once, and as many again of those that hold the model."""
 
 WAITING = 1024
 
 MOST_ITEMS = 10_000_000
 
 
-class Mounted:
-    """A resource behind an endpoint's name.
+class _Place:
+    """An event loop and threads of an endpoint's own, both started when there is work."""
 
-    All of it runs on an event loop and threads of its own, started with the first request: whatever a method does
-    there, other endpoints and the server itself go on. Methods that hold a lease have threads apart: those that wait
-    for the end of all leases cannot keep them from ending.
-    """
+    def __init__(self, name: str) -> None:
+        self.loop = CoroutineThread(f"nbserve:{name}:routes")
+        self.lane = Lane(f"{name}:routes", THREADS, WAITING)
 
-    def __init__(self, name: str, resource: ModelResource) -> None:
-        """Raises `ModelRefused`."""
-        self.resource = resource
-        self.routes: tuple[ResourceRoute, ...] = tuple(routes_of(name, resource, partial(_found, weakref.ref(self))))
-        self._name = name
-        self._loop = CoroutineThread(f"nbserve:{name}:routes")
-        self._lane = Lane(name, THREADS, WAITING)
-        self._leasing_lane = Lane(name, THREADS, WAITING)
-        self._is_retired = False
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What the user's methods are called by while one request is answered."""
+
+    resource: ModelResource
+    lane: Lane
 
     @property
     def component(self) -> ModelComponent:
         assert self.resource.component is not None
         return self.resource.component
 
-    async def answer(self, route: ResourceRoute, log: Log, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request to one of the routes. Raises what the user's code could not be answered for."""
-        bridge = Bridge(receive, send)
-        try:
-            await asyncio.wrap_future(self._loop.submit(self._answer(route, log, scope, bridge)))
-        finally:
-            bridge.close()
-            if self._is_retired:
-                self._end()
-
-    async def call(self, handler: Handler, given: dict[str, Any]) -> Any:
-        """What a method answers: a response as it is, anything else as the text of its JSON."""
-        method = getattr(self.resource, handler.attribute)
-        positional = [given.pop(name) for name in handler.positional]
-        work: Callable[[], Any] = partial(method, *positional, **given)
+    async def call(self, attribute: str, positional: list[Any], given: dict[str, Any]) -> Any:
+        """What the method answers: a response as it is, anything else as the text of its JSON."""
+        method = getattr(self.resource, attribute)
         if inspect.iscoroutinefunction(method):
-            return _encoded(await work())
-        lane = self._leasing_lane if handler.leases else self._lane
-        value = await asyncio.wrap_future(lane.submit(partial(copy_context().run, _called, work)))
+            return _encoded(await method(*positional, **given))
+        work = partial(_called, method, positional, given)
+        value = await asyncio.wrap_future(self.lane.submit(partial(copy_context().run, work)))
         if inspect.isawaitable(value):
             return _encoded(await value)
         return _encoded(await _listed(value)) if isinstance(value, AsyncIterator) else value
 
+
+class Mounted:
+    """A resource behind an endpoint's name.
+
+    It is answered for on event loops and threads of its own: whatever a method does there, other endpoints and the
+    server itself go on. Methods that hold the model have theirs apart, so that those that wait for the end of all
+    leases cannot keep them from ending.
+    """
+
+    def __init__(self, name: str, resource: ModelResource) -> None:
+        """Raises `ModelRefused`."""
+        self.routes = tuple(routes_of(name, resource))
+        self._name = name
+        self._resource = resource
+        self._leasing, self._other = _Place(name), _Place(name)
+        self._is_retired = False
+
+    async def answer(self, route: ResourceRoute, log: Log, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to one of the routes. Raises what the user's code could not be answered for."""
+        place = self._leasing if route.leases else self._other
+        bridge = Bridge(receive, send)
+        call = _Call(self._resource, place.lane)
+        try:
+            await asyncio.wrap_future(place.loop.submit(self._answer(route, call, log, scope, bridge)))
+        finally:
+            bridge.close()
+            if self._is_retired:
+                place.loop.retire()
+
     def retire(self) -> None:
         """No longer served: let everything go when the requests in flight have ended."""
         self._is_retired = True
-        self._end()
+        for place in (self._leasing, self._other):
+            place.loop.retire()
         _forget_callables()
 
-    def _end(self) -> None:
-        self._loop.retire()
-        self._lane.retire()
-        self._leasing_lane.retire()
-
-    async def _answer(self, route: ResourceRoute, log: Log, scope: Scope, bridge: Bridge) -> None:
+    async def _answer(self, route: ResourceRoute, call: _Call, log: Log, scope: Scope, bridge: Bridge) -> None:
         write_to(log)
+        answering.set(call)
         try:
             await route.app(scope, bridge.receive, bridge.send)
         except BaseException as error:
@@ -115,16 +127,9 @@ class Mounted:
         )
 
 
-def _found(here: weakref.ref[Mounted]) -> Mounted:
-    mounted = here()
-    if mounted is None:
-        raise NotFound("This is no longer served.")
-    return mounted
-
-
-def _called(work: Callable[[], Any]) -> Any:
+def _called(method: Callable[..., Any], positional: list[Any], given: dict[str, Any]) -> Any:
     try:
-        value = work()
+        value = method(*positional, **given)
     except StopIteration as error:
         raise RuntimeError("StopIteration") from error  # no future can hold one
     return value if inspect.isawaitable(value) or isinstance(value, AsyncIterator) else _encoded(value)

@@ -35,7 +35,13 @@ def view(name: str, profile: Profile | None, **changes: Any) -> dict[str, Any]:
         "loaded": True,
         "reason": None,
         "served_at": "2026-11-21T20:40:00Z",
-        "memory": {"model_bytes": 1_234_567, "spilled_bytes": 0},
+        "title": None,
+        "source": "the notebook",
+        "described": True,
+        "memory": {"model_bytes": 1_234_567, "spilled_bytes": 0, "session_bytes": 1_234_567, "budget_bytes": None},
+        "last_used_s": None,
+        "idle_unload_in_s": None,
+        "loading": None,
         "counters": {"requests": 1204, "errors": 3, "rows": 48_210, "in_flight": 0, "loads": 1, "unloads": 0},
         "latency_ms": {"p50": 1.24, "p99": 3.4},
         "model": None if profile is None else profile.to_dict(),
@@ -270,6 +276,18 @@ def survey() -> Profile:
 
 SURVEY_ANSWERS: Answers = {"predict": lambda body: [1.0 for _ in body["X"]]}
 
+
+def unseen(type_name: str = "", library: str | None = None) -> Profile:
+    """What is known of a model that was never loaded: at most what its file's header tells."""
+    return Profile(type_name, library=library, signatures=(Signature("predict"),))
+
+
+CHURN_ANSWERS: Answers = {"predict": lambda body: [0 for _ in body["X"]]}
+BUDGET = {"model_bytes": 204_000_000, "spilled_bytes": 0, "session_bytes": 1_200_000_000, "budget_bytes": 2_000_000_000}
+UNLOADED = {"state": "unloaded", "loaded": False, "memory": BUDGET | {"model_bytes": 0}}
+LOADING = {"seconds": 3.0, "done_bytes": 96_000_000, "total_bytes": 204_000_000}
+UNSEEN = UNLOADED | {"source": "model.joblib", "described": False}
+
 EVIL = '</script><img src=x onerror="window.stolen=1">\u2028\'"&'
 
 
@@ -311,5 +329,12 @@ ENDPOINTS: dict[str, tuple[dict[str, Any], Answers]] = {
         view("broken", None, state="failed", loaded=False, reason="The file 'model.joblib' ends too early."),
         {},
     ),
-    "hostile": (view("hostile", hostile(), reason=EVIL), HOSTILE_ANSWERS),
+    "hostile": (view("hostile", hostile(), reason=EVIL, title=EVIL, source=EVIL), HOSTILE_ANSWERS),
+    "warm": (
+        view("warm", iris(), memory=BUDGET, last_used_s=12.0, idle_unload_in_s=588.0, title="Species of an iris"),
+        IRIS_ANSWERS,
+    ),
+    "arriving": (view("arriving", iris(), **UNLOADED | {"state": "loading", "loading": LOADING}), IRIS_ANSWERS),
+    "unseen": (view("unseen", unseen(), **UNSEEN), CHURN_ANSWERS),
+    "header": (view("header", unseen("XGBClassifier", "xgboost"), **UNSEEN, title="Who leaves us"), CHURN_ANSWERS),
 }

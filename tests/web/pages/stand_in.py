@@ -56,9 +56,14 @@ class StandIn:
             return 200, OPENAPI
         if path == "/":
             return 200, {"endpoints": [_without_model(view) for view, _ in self.endpoints.values()]}
-        name, method = (unquote(part) for part in path.strip("/").split("/"))
+        name, method = (unquote(part) for part in f"{path.strip('/')}/".split("/")[:2])
         view, answers = self.endpoints[name]
+        if not method:
+            return 200, view
         if method == "metadata":
+            return 200, _without_model(view)
+        if method == "load":
+            view.update(state="loaded", loaded=True, described=True)
             return 200, _without_model(view)
         assert body is not None
         self.asked.append((path, body))

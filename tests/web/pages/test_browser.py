@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from canned import ENDPOINTS, EVIL, IRIS_NAMES, IRIS_ROW
+from canned import ENDPOINTS, EVIL, IRIS_ANSWERS, IRIS_NAMES, IRIS_ROW, iris
 from playwright.sync_api import Page, expect
 from stand_in import TOKEN, StandIn
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.browser
 Show = Callable[[str], Page]
 
 POLL_MS = 2000
+OFTEN_MS = 400
 BY = "\N{MULTIPLICATION SIGN}"
 
 
@@ -409,6 +411,148 @@ def test_state_and_counters_are_live(page: Page, show: Show, stand_in: StandIn) 
     stand_in.refusals["/iris/metadata/"] = (404, {"error": "It was stopped.", "code": "not_found"})
     page.clock.run_for(POLL_MS)
     expect(page.locator("#state")).to_have_text("gone")
+
+
+def drawn(bar: Any) -> list[int]:
+    """What each part takes of the bar, in percent."""
+    widths = bar.evaluate("bar => [bar, ...bar.children].map((part) => part.getBoundingClientRect().width)")
+    return [round(100 * each / widths[0]) for each in widths[1:]]
+
+
+def test_memory_is_shown_against_the_budget_and_time_goes_on(page: Page, show: Show) -> None:
+    page.clock.install()
+    show("/warm/")
+    bar = page.locator(".gauge-bar")
+    expect(bar).to_have_role("meter")
+    expect(bar).to_have_accessible_name("204 MB of 1.2 GB used, budget 2 GB")
+    assert drawn(bar) == [10, 50]
+    page.clock.pause_at(page.evaluate("Date.now()") + 60_000)
+    facts = page.locator(".gauge-facts span")
+    expect(facts.first).to_have_text("204 MB of 1.2 GB used, budget 2 GB")
+    expect(facts.last).to_have_text(re.compile(r"last used \d+ (s|min) ago · unloads in \d:\d\d"))
+    expect(page.locator(".subtitle")).to_have_text("Species of an iris")
+
+
+def test_the_clocks_are_told_from_the_last_answer_on(page: Page, show: Show, stand_in: StandIn) -> None:
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    show("/warm/")
+    when = page.locator(".gauge-facts span").last
+    expect(when).to_have_text("last used 12 s ago · unloads in 9:48")
+    page.route("**/metadata/", lambda route: None)  # an answer that does not come
+    page.clock.run_for(3000)
+    expect(when).to_have_text("last used 15 s ago · unloads in 9:45")
+
+
+def test_a_load_shows_how_far_it_is_and_is_asked_for_often(page: Page, show: Show, stand_in: StandIn) -> None:
+    page.clock.install()
+    show("/arriving/")
+    bar = page.locator(".gauge-bar")
+    expect(bar).to_have_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", "47")
+    expect(page.locator(".gauge-facts")).to_contain_text("Loading · 47 %")
+    view = stand_in.endpoints["arriving"][0]
+    view.update(loading={"seconds": 4.0, "done_bytes": 153_000_000, "total_bytes": 204_000_000})
+    page.clock.run_for(OFTEN_MS)
+    expect(bar).to_have_attribute("aria-valuenow", "75")
+    view.update(loading={"seconds": 5.0, "done_bytes": None, "total_bytes": None})
+    page.clock.run_for(OFTEN_MS)
+    expect(bar.locator("span")).to_have_attribute("data-look", "moving")
+    assert bar.get_attribute("aria-valuenow") is None
+    view.update(state="loaded", loading=None)
+    page.clock.run_for(OFTEN_MS)
+    expect(page.locator("#state")).to_have_text("loaded")
+    expect(bar).to_have_role("meter")
+
+
+def test_who_wants_no_motion_gets_none(page: Page, show: Show) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    show("/sentiment/")
+    part = page.locator(".gauge-bar span")
+    expect(part).to_have_attribute("data-look", "moving")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "chips"), [("unseen", ["model.joblib"]), ("header", ["XGBClassifier", "xgboost", "from model.joblib"])]
+)
+def test_a_model_that_was_never_loaded_is_loaded_from_its_page(
+    page: Page, show: Show, stand_in: StandIn, name: str, chips: list[str]
+) -> None:
+    show(f"/{name}/")
+    expect(page.locator(".chip")).to_have_text(chips)
+    expect(page.locator("#form")).to_contain_text("Columns are found when it is first loaded.")
+    stand_in.endpoints[name] = (stand_in.endpoints[name][0] | {"model": iris().to_dict()}, IRIS_ANSWERS)
+    page.get_by_role("button", name="Load").click()
+    expect(page.get_by_label("sepal length (cm)")).to_be_visible()
+    expect(page.locator("#state")).to_have_text("loaded")
+
+
+def test_a_model_that_was_never_loaded_takes_a_body_as_it_is(page: Page, show: Show, stand_in: StandIn) -> None:
+    page.clock.install()
+    show("/unseen/")
+    page.get_by_label("Body").fill('{"X": [[1, 2], [3, 4]]}')
+    predict(page)
+    expect(page.locator("#result tbody tr")).to_have_count(2)
+    assert sent(stand_in) == {"X": [[1, 2], [3, 4]]}
+    stand_in.endpoints["unseen"][0].update(state="loaded", described=True)
+    page.clock.run_for(POLL_MS)
+    expect(page.locator("#notice")).to_contain_text("Its columns are known now.")
+    expect(page.locator("#undescribed")).to_be_hidden()
+    expect(page.get_by_label("Body")).to_have_value('{"X": [[1, 2], [3, 4]]}')
+
+
+def test_a_load_that_is_refused_says_why(page: Page, show: Show, stand_in: StandIn) -> None:
+    stand_in.refusals["/unseen/load/"] = (503, {"error": "The file is gone.", "remedy": "Serve it again."})
+    show("/unseen/")
+    page.get_by_role("button", name="Load").click()
+    expect(page.locator("#notice")).to_have_text("The file is gone. Serve it again.")
+    expect(page.get_by_role("button", name="Load")).to_be_enabled()
+
+
+def test_an_unloaded_model_can_be_loaded_and_a_loaded_one_cannot(page: Page, show: Show) -> None:
+    page.clock.install()
+    show("/titanic/")
+    page.get_by_role("button", name="Load").click()
+    page.clock.run_for(POLL_MS)
+    expect(page.locator("#state")).to_have_text("loaded")
+    expect(page.get_by_role("button", name="Load")).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    "answer", [(200, {"metadata": {"loaded": False}}), (405, {"error": "Only POST."})], ids=["another", "none"]
+)
+def test_a_page_stays_live_where_the_users_own_route_answers_metadata(
+    page: Page, show: Show, stand_in: StandIn, answer: tuple[int, Any]
+) -> None:
+    page.clock.install()
+    stand_in.refusals["/iris/metadata/"] = answer
+    show("/iris/")
+    stand_in.endpoints["iris"][0].update(state="unloaded")
+    page.clock.run_for(2 * POLL_MS)
+    page.clock.run_for(POLL_MS)
+    expect(page.locator("#state")).to_have_text("unloaded")
+    expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_the_list_shows_memory_loads_and_what_was_never_loaded(page: Page, show: Show, stand_in: StandIn) -> None:
+    for view, _ in stand_in.endpoints.values():
+        view["memory"] |= {"session_bytes": 1_200_000_000, "budget_bytes": 2_000_000_000}
+    show("/")
+    expect(page.locator("#total")).to_have_text("1.2 GB used, budget 2 GB")
+    assert drawn(page.locator("#total-bar")) == [10, 50]
+    expect(page.locator("#total-bar span").first).to_have_attribute("title", "warm: 204 MB")
+    assert drawn(page.locator("[data-name=warm] .gauge-bar")) == [10, 50]
+    expect(page.locator("[data-name=warm] .gauge-facts")).to_contain_text("unloads in 9:4")
+    expect(page.locator("[data-name=arriving] .gauge-bar")).to_have_attribute("aria-valuenow", "47")
+    card = page.locator("[data-name=unseen]")
+    expect(card.locator(".gauge-bar")).to_be_hidden()
+    expect(card.locator(".undescribed")).to_contain_text("Columns are found when it is first loaded.")
+    expect(page.locator("[data-name=iris] .undescribed")).to_be_hidden()
+    card.get_by_role("button", name="Load").click()
+    expect(card.locator(".state")).to_have_text("loaded")
+    expect(card.locator(".undescribed")).to_be_hidden()
+    assert page.url.startswith(f"{stand_in.url}/?")
 
 
 def test_the_list_of_endpoints_is_live_and_its_links_keep_the_token(page: Page, show: Show, stand_in: StandIn) -> None:

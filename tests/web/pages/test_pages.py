@@ -105,6 +105,20 @@ def test_a_page_needs_no_more_than_a_name() -> None:
     assert '<h1 id="name">bare</h1>' in pages.endpoint_page({"name": "bare", "model": None}, root="")
 
 
+def test_a_model_that_was_never_loaded_is_described_by_what_is_known() -> None:
+    view = ENDPOINTS["header"][0]
+    page = pages.endpoint_page(view, root="")
+    assert page.count("Columns are found when it is first loaded.") == 1
+    for text in ("XGBClassifier", "from model.joblib", "Who leaves us"):
+        assert f">{text}<" in page
+        assert f">{text}<" in pages.index_page([view], root="")
+    assert "Methods" not in page
+
+
+def test_the_source_of_a_model_of_the_notebook_is_not_told() -> None:
+    assert ">from " not in pages.endpoint_page(ENDPOINTS["iris"][0], root="")
+
+
 def test_only_known_names_are_assets() -> None:
     assert pages.asset("page.css") is not None
     for name in ("", "__init__.py", "../__init__.py", "endpoint.html", "swagger-ui/LICENSE", "/etc/passwd"):

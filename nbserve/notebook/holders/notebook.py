@@ -1,4 +1,4 @@
-"""Who holds a model besides nbserve: the user's variables, the shell's memory, and whatever else refers to it."""
+"""The user's variables, the shell's memory, and whatever else refers to a model."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from collections.abc import Collection, Iterator, MutableMapping
 from typing import Any
 
 from .links import attributes_of, pairs
-from .memories import Memory, copies_of_outputs, is_output, numbered_outputs, scripts
+from .memories import Memory, copies_of_outputs, is_output, numbered_outputs, shared_variables
 from .referrers import Place, Referrers
-from .remembered import empty, frames_behind, has_variable, remembered_errors, remembered_frames, replace_in
+from .remembered import (
+    empty,
+    forget_debugged,
+    frames_behind,
+    has_variable,
+    remembered_errors,
+    remembered_frames,
+    replace_in,
+)
 from .running import running_frames, variables_of
 
 __all__ = ["Notebook"]
@@ -22,7 +30,7 @@ class Notebook:
     """
 
     def __init__(self, namespace: MutableMapping[str, Any], shell: Any = None) -> None:
-        self._variables = Memory("{}", namespace)
+        self._variables = Memory(namespace)
         self._shell = shell
 
     def variables(self, thing: object) -> tuple[str, ...]:
@@ -55,6 +63,7 @@ class Notebook:
             memory.replace(model, stand_in)
         for code, error in remembered_errors(self._shell):
             let_go += [f"{code}.{part}" for part in replace_in(error, model, stand_in)]
+        forget_debugged(self._shell)
         for text, frame in remembered_frames(self._shell):
             if has_variable(frame, model) and empty(frame):
                 let_go.append(text)
@@ -65,7 +74,7 @@ class Notebook:
 
     def put_back(self, stand_in: object, model: object) -> None:
         """Make the user's variables that are `stand_in` the model again; the shell's outputs stay."""
-        for memory in (self._variables, *scripts(self._shell)):
+        for memory in (self._variables, *shared_variables(self._shell)):
             for name in memory.find(stand_in):
                 if not is_output(name):
                     memory.mapping[name] = model
@@ -78,30 +87,24 @@ class Notebook:
 
     def _copies(self, model: object) -> list[str]:
         """Where it is besides, if `holders` does not tell."""
-        found = [script.code.format(name) for script in scripts(self._shell) for name in script.find(model)]
+        found = [f"{name}{each.of}" for each in shared_variables(self._shell) for name in each.find(model)]
         if not self._outputs(model) and any(memory.find(model) for memory in copies_of_outputs(self._shell)):
-            found.append("_" if self._shell is None else "IPython's memory of outputs")
+            found.append("IPython's memory of outputs")
         return found
 
     def _memories(self) -> Iterator[Memory]:
         yield self._variables
         yield numbered_outputs(self._variables.mapping)
-        yield from scripts(self._shell)
+        yield from shared_variables(self._shell)
         yield from copies_of_outputs(self._shell)
 
     def _referrers(self, model: object, ours: Collection[object]) -> Referrers:
         ignored = {id(each) for each in ours} | {id(attributes_of(each)) for each in ours}
         ignored |= {id(each) for memory in self._memories() for each in (memory.mapping, memory.keeper)}
-        return Referrers(model, self._places(), ignored)
-
-    def _places(self) -> dict[int, Place]:
-        """What has a name, by `id`; of two names the first is taken."""
-        found: dict[int, Place] = {}
-        for thing, place in self._named():
-            found.setdefault(id(thing), place)
-        return found
+        return Referrers(model, self._named(), ignored)
 
     def _named(self) -> Iterator[tuple[object, Place]]:
+        """What can be told by a name; of two names for the same the first is taken."""
         variables = [(name, value) for name, value in pairs(self._variables.mapping) if not is_output(name)]
         yield from ((value, Place(name)) for name, value in variables)
         outputs = pairs(numbered_outputs(self._variables.mapping).mapping)

@@ -11,7 +11,7 @@ from typing import Any
 __all__ = ["has_own_variables", "is_own_code", "running_frames", "variables_of"]
 
 _OPTIMIZED = 0x01
-_FOLDER = str(Path(__file__).parents[1])
+_FOLDER = str(Path(__file__).parents[2])
 _ASKED_BY_NAME = frozenset({"locals", "vars"})
 
 

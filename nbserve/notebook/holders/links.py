@@ -15,6 +15,7 @@ from types import (
     AsyncGeneratorType,
     CellType,
     CoroutineType,
+    FrameType,
     FunctionType,
     GeneratorType,
     GetSetDescriptorType,
@@ -23,7 +24,7 @@ from types import (
 )
 from typing import Any
 
-__all__ = ["Link", "attributes_of", "item_code", "link", "members_of", "pairs", "type_name"]
+__all__ = ["Link", "attributes_of", "link", "members_of", "pairs"]
 
 LONGEST_SEARCH = 100_000
 """How many elements of a container are looked at for the place of one."""
@@ -45,11 +46,15 @@ _PLAIN_KEYS = (str, int, float, bool, bytes, type(None))
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How an owner holds something: as code around the owner's name, and in words where it has none."""
+    """How an owner holds something: around the owner's name, and in words where it has none.
+
+    With `is_code` what was code stays code. A frame's link is empty: the frame stands for its variables.
+    """
 
     before: str
     after: str
     words: str
+    is_code: bool = True
 
 
 def link(owner: object, held: object) -> Link:
@@ -59,11 +64,7 @@ def link(owner: object, held: object) -> Link:
         if found is not None:
             return found
     found = _attribute(owner, held)
-    return Link("something in ", "", _a(owner)) if found is None else found
-
-
-def type_name(thing: object) -> str:
-    return str(_NAME(type(thing)))
+    return Link("something in ", "", _a(owner), is_code=False) if found is None else found
 
 
 def attributes_of(thing: object) -> dict[str, Any] | None:
@@ -98,12 +99,6 @@ def pairs(mapping: Any) -> list[tuple[Any, Any]]:
             continue
 
 
-def item_code(key: object) -> str:
-    """`['best']`"""
-    said = repr(key) if type(key) in _PLAIN_KEYS else "…"
-    return f"[{said if len(said) <= LONGEST_KEY else said[:LONGEST_KEY] + '…'}]"
-
-
 def _item(owner: Any, held: object) -> Link | None:
     elements = next(each.__iter__ for each in (list, tuple, deque) if issubclass(type(owner), each))
     number = _index(elements(owner), held)
@@ -120,39 +115,56 @@ def _index(elements: Iterable[object], held: object) -> int | None:
 def _value(owner: Any, held: object) -> Link | None:
     for key, value in pairs(owner):
         if value is held:
-            return Link("", item_code(key), _a(owner))
+            return Link("", _item_code(key), _a(owner))
         if key is held:
-            return Link("a key of ", "", f"a key of {_a(owner)}")
+            return Link("a key of ", "", f"a key of {_a(owner)}", is_code=False)
     return None
 
 
+def _item_code(key: object) -> str:
+    """`['best']`"""
+    said = repr(key) if type(key) in _PLAIN_KEYS else "…"
+    return f"[{said if len(said) <= LONGEST_KEY else said[:LONGEST_KEY] + '…'}]"
+
+
 def _element(owner: Any, _: object) -> Link | None:
-    return Link("an element of ", "", _a(owner))
+    return Link("an element of ", "", _a(owner), is_code=False)
 
 
 def _bound(owner: Any, held: object) -> Link | None:
-    return Link("the bound method ", "", "a bound method") if owner.__self__ is held else None
+    return Link("the bound method ", "", "a bound method", is_code=False) if owner.__self__ is held else None
 
 
 def _closure(owner: Any, held: object) -> Link | None:
     cells = owner.__closure__ or ()
     if not any(each is held for cell in cells for each in gc.get_referents(cell)):
         return None
-    return Link("the closure of ", "", f"the closure of {owner.__qualname__}")
+    return Link("the closure of ", "", f"the closure of {owner.__qualname__}", is_code=False)
 
 
 def _in_closure(*_: object) -> Link:
-    return Link("the closure of ", "", "a closure")
+    return Link("the closure of ", "", "a closure", is_code=False)
 
 
 def _suspended(owner: Any, _: object) -> Link | None:
-    return Link("the suspended ", "", f"{_a(owner)} {owner.__qualname__} that is not finished")
+    return Link("the suspended ", "", f"{_a(owner)} {owner.__qualname__} that is not finished", is_code=False)
+
+
+def _of_error(_: object, held: object) -> Link | None:
+    if type(held) is not FrameType:
+        return None
+    name = held.f_code.co_name
+    return Link("", f".__traceback__ (in {name})", f"a frame of {name}", is_code=False)
+
+
+def _of_frame(*_: object) -> Link:
+    return Link("", "", "", is_code=False)
 
 
 def _cached(owner: Any, _: object) -> Link | None:
     wrapped = (attributes_of(owner) or {}).get("__wrapped__")
     whose = wrapped.__qualname__ if type(wrapped) is FunctionType else "a function"
-    return Link("the cache of ", "", f"the cache of {whose}")
+    return Link("the cache of ", "", f"the cache of {whose}", is_code=False)
 
 
 def _of_class(owner: Any, held: object) -> Link | None:
@@ -178,7 +190,7 @@ def _parts(owner: object) -> Iterator[tuple[str, Any]]:
 
 
 def _a(thing: object) -> str:
-    name = type_name(thing)
+    name = str(_NAME(type(thing)))
     return f"an {name}" if name[:1] in "aeioAEIO" else f"a {name}"
 
 
@@ -191,5 +203,7 @@ _FAMILIES: tuple[tuple[type | tuple[type, ...], Callable[[Any, object], Link | N
     ((GeneratorType, CoroutineType, AsyncGeneratorType), _suspended),
     (type(functools.cache(len)), _cached),
     (type, _of_class),
+    (BaseException, _of_error),
+    (FrameType, _of_frame),
     (CellType, _in_closure),
 )

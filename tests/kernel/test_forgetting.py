@@ -85,8 +85,8 @@ def test_an_attribute_that_is_missing_holds_the_model_until_it_is_forgotten(book
 
 
 def test_an_asynchronous_cell_that_failed_lets_go(book: Kernel) -> None:
-    code = "import asyncio\nasync def later(m):\n    await asyncio.sleep(0)\n    raise ValueError('no')\nawait later(model)"
-    assert book.run(code).error == "ValueError"
+    book.run("import asyncio\nasync def later(m):\n    await asyncio.sleep(0)\n    raise ValueError('no')").check()
+    assert book.run("await later(model)").error == "ValueError"
     assert json.loads(book.ask("told()")) == ["model", "sys.last_traceback (in later)"]
     book.run("forgotten = forget()").check()
     assert is_gone(book)
@@ -169,5 +169,5 @@ def test_a_plain_interpreter_lets_go(tmp_path: Path) -> None:
     )
     shown, told, forgotten, after = done.stdout.splitlines()
     assert "Model object" in shown
-    assert json.loads(told) == json.loads(forgotten) == ["model", "_", "sys.last_traceback (in fit)"]
+    assert json.loads(told) == json.loads(forgotten) == ["model", "_ of builtins", "sys.last_traceback (in fit)"]
     assert after == "None stand-in no"

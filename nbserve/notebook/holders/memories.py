@@ -11,17 +11,17 @@ from typing import Any
 
 from .links import pairs
 
-__all__ = ["Memory", "copies_of_outputs", "is_output", "numbered_outputs", "scripts"]
+__all__ = ["Memory", "copies_of_outputs", "is_output", "numbered_outputs", "shared_variables"]
 
 _OUTPUT = re.compile(r"_{1,3}|_\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A mapping that remembers values; `code` is how one of its keys is written, `keeper` whose attributes they are."""
+    """A mapping that remembers values, `of` what or whom, and whose attributes it is."""
 
-    code: str
     mapping: MutableMapping[Any, Any]
+    of: str = ""
     keeper: object = None
 
     def find(self, thing: object) -> list[Any]:
@@ -42,20 +42,20 @@ def numbered_outputs(namespace: MutableMapping[str, Any]) -> Memory:
     """``Out``, wherever the user has put another thing of that name."""
     names = dict(pairs(namespace))
     outputs = names.get("_oh", names.get("Out"))
-    return Memory("Out[{}]", outputs if type(outputs) is dict else {})
+    return Memory(outputs if type(outputs) is dict else {})
 
 
 def copies_of_outputs(shell: Any) -> Iterator[Memory]:
-    """Where the outputs are kept besides ``Out`` and the variables, which would be enough."""
-    yield Memory("builtins.{}", vars(builtins))
-    yield Memory("", getattr(shell, "user_ns_hidden", {}))
+    """Where IPython keeps the outputs besides ``Out`` and the variables."""
+    yield Memory(getattr(shell, "user_ns_hidden", {}))
     hook = getattr(shell, "displayhook", None)
     for keeper in (hook, getattr(hook, "exec_result", None), getattr(shell, "last_execution_result", None)):
         if keeper is not None:
-            yield Memory("", vars(keeper), keeper)
+            yield Memory(vars(keeper), keeper=keeper)
 
 
-def scripts(shell: Any) -> Iterator[Memory]:
-    """The variables of what `%run` has run, which IPython keeps alive."""
+def shared_variables(shell: Any) -> Iterator[Memory]:
+    """What every module sees, a plain interpreter's ``_`` among it, and what scripts have left that `%run` has run."""
+    yield Memory(vars(builtins), " of builtins")
     for file, module in pairs(getattr(shell, "_main_mod_cache", {})):
-        yield Memory(f"{{}} of %run {Path(file).name}", vars(module))
+        yield Memory(vars(module), f" of %run {Path(file).name}")

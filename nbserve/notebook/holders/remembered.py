@@ -11,7 +11,15 @@ from typing import Any
 from .links import attributes_of, members_of, pairs
 from .running import has_own_variables
 
-__all__ = ["empty", "frames_behind", "has_variable", "remembered_errors", "remembered_frames", "replace_in"]
+__all__ = [
+    "empty",
+    "forget_debugged",
+    "frames_behind",
+    "has_variable",
+    "remembered_errors",
+    "remembered_frames",
+    "replace_in",
+]
 
 
 def remembered_errors(shell: Any) -> list[tuple[str, BaseException]]:
@@ -79,6 +87,15 @@ def _empty_copy(frame: FrameType) -> None:
             each.clear()
 
 
+def forget_debugged(shell: Any) -> None:
+    """Let the debugger go of where it was last, if it is not at work; it does so itself when it starts again."""
+    debugger = getattr(getattr(shell, "InteractiveTB", None), "pdb", None)
+    if debugger is not None and debugger.curframe is None:
+        debugger.reset()
+        if "curframe_locals" in vars(debugger):  # until Python 3.13
+            debugger.curframe_locals = {}
+
+
 def replace_in(error: BaseException, thing: object, other: object) -> list[str]:
     """Put `other` wherever the error itself has this very object; answers where: ``obj``, ``args``."""
     found = []
@@ -110,8 +127,6 @@ def _starts(shell: Any) -> Iterator[tuple[str, Any]]:
         yield f"sys.{name}", getattr(sys, name, None)
     reporter = getattr(shell, "InteractiveTB", None)
     yield "get_ipython().InteractiveTB.tb", getattr(reporter, "tb", None)
-    for name in ("curframe", "botframe"):
-        yield f"get_ipython().InteractiveTB.pdb.{name}", getattr(getattr(reporter, "pdb", None), name, None)
     for name in ("error_in_exec", "error_before_exec"):
         error = getattr(getattr(shell, "last_execution_result", None), name, None)
         yield f"get_ipython().last_execution_result.{name}", error

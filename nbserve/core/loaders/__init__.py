@@ -1,0 +1,20 @@
+"""Files → models: a table of formats, each with a way to tell it, to read it, and to look at it without reading it."""
+
+from __future__ import annotations
+
+from .loader import Loaded, Loader, Progress
+from .sniffing import no_such_file
+from .table import LOADERS, SUFFIXES, find_loader, load, peek, untrusted
+
+__all__ = [
+    "LOADERS",
+    "SUFFIXES",
+    "Loaded",
+    "Loader",
+    "Progress",
+    "find_loader",
+    "load",
+    "no_such_file",
+    "peek",
+    "untrusted",
+]
