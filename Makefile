@@ -1,16 +1,18 @@
 # Everything is set up by the target that needs it, with plain venv and pip.
 #   make demo    the main job, shown: the quickstart runs, another process calls it, JupyterLab opens (LAB=0: it does not)
 #   make test    all tests, those in a real browser included
+#   make test-frameworks   real models of PyTorch, Keras, XGBoost, …: in an environment of their own, several GB
 #   make check   formatting, lint, types, the floors of the house
-#   make bench   how long from %serve to the first answer, and what looking at a model takes
+#   make bench   how long from %serve to the first answer, what looking at a model takes, what memory comes back
 
 PYTHON ?= python3
 VENV   ?= .venv
+HEAVY  ?= .venv-frameworks
 BIN    := $(VENV)/bin
 LAB    ?= 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test check bench browser clean
+.PHONY: demo test test-frameworks check bench browser install-browser clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo
@@ -19,6 +21,9 @@ demo: $(VENV)/demo
 
 test: $(VENV)/test browser
 	$(BIN)/python -m pytest $(ARGS)
+
+test-frameworks: $(HEAVY)/ready
+	$(HEAVY)/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
 
 check: $(VENV)/check
 	$(BIN)/ruff format --check .
@@ -29,6 +34,7 @@ check: $(VENV)/check
 bench: $(VENV)/test
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/looking.py
+	$(BIN)/python benchmarks/memory.py
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("nbserve needs Python 3.11 or newer")'
@@ -50,14 +56,28 @@ $(VENV)/check: pyproject.toml | $(BIN)/python
 	$(PIP) install --editable '.[demo]' --group test --group check
 	@touch $@
 
+$(HEAVY)/ready: pyproject.toml
+	@echo "Setting up $(HEAVY) for the tests with frameworks …"
+	test -x $(HEAVY)/bin/python || $(PYTHON) -m venv $(HEAVY)
+	$(HEAVY)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade pip
+	$(HEAVY)/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[demo]' --group test --group frameworks
+	@touch $@
+
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(MAKE) --no-print-directory install-browser
 
-install-browser:
+install-$(HEAVY)/ready: pyproject.toml
+	@echo "Setting up $(HEAVY) for the tests with frameworks …"
+	test -x $(HEAVY)/bin/python || $(PYTHON) -m venv $(HEAVY)
+	$(HEAVY)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade pip
+	$(HEAVY)/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[demo]' --group test --group frameworks
+	@touch $@
+
+browser:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing Chromium …"; \
 	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	else echo "The browser tests need Chromium: install it with your system's packages." >&2; exit 1; fi
 
 clean:
-	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) $(HEAVY) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import chain, count
 from typing import Any
 
 from fastapi import FastAPI
@@ -71,22 +72,27 @@ def _finish(paths: dict[str, Any], own: Sequence[ResourceRoute]) -> None:
     taken = {operation.get("operationId") for operations in paths.values() for operation in operations.values()}
     for route in own:
         operation = paths.get(route.path_format, {}).get(route.verb.lower())
-        if operation is None:
-            continue
-        wanted = "_".join(re.findall(r"\w+", route.path_format))
-        numbered = (
-            wanted,
-            f"{wanted}_{route.verb.lower()}",
-            *(f"{wanted}_{number}" for number in range(2, len(own) + 2)),
-        )
-        operation["operationId"] = next(each for each in numbered if each not in taken)
-        taken.add(operation["operationId"])
-        reads = {422: _PREDICT_FAULTS[422]} if "422" in operation["responses"] else {}
-        faults = _ACCESS_FAULTS | reads | {500: "The method failed.", 503: _PREDICT_FAULTS[503]}
-        for status, text in faults.items():
-            said = operation["responses"].get(str(status), {}).get("description", text)
-            described = said if said != "Validation Error" else text
-            operation["responses"][str(status)] = _response(described, _ref(Error))
+        if operation is not None:
+            operation["operationId"] = _free_id(route, taken)
+            taken.add(operation["operationId"])
+            _add_faults(operation["responses"])
+
+
+def _free_id(route: ResourceRoute, taken: Container[Any]) -> str:
+    """`iris_score`, `iris_score_post`, `iris_score_2`, …"""
+    wanted = "_".join(re.findall(r"\w+", route.path_format))
+    numbered = (f"{wanted}_{number}" for number in count(2))
+    return next(each for each in chain((wanted, f"{wanted}_{route.verb.lower()}"), numbered) if each not in taken)
+
+
+def _add_faults(responses: dict[str, Any]) -> None:
+    """Describe our errors, in the user's words where he has some; FastAPI's 422 is ours."""
+    faults = _ACCESS_FAULTS | {500: "The method failed.", 503: _PREDICT_FAULTS[503]}
+    if "422" in responses:
+        faults |= {422: _PREDICT_FAULTS[422]}
+    for status, text in faults.items():
+        said = responses.get(str(status), {}).get("description", "Validation Error")
+        responses[str(status)] = _response(text if said == "Validation Error" else said, _ref(Error))
 
 
 def _session_paths() -> dict[str, Any]:

@@ -187,3 +187,16 @@ def test_a_retired_coroutine_thread_ends_when_its_calls_have_and_still_answers_w
 
     assert thread.submit(answer()).result(10) == "late"
     thread.retire()
+
+
+def test_a_call_that_ends_just_as_its_thread_retires_is_answered() -> None:
+    thread = CoroutineThread("ends")
+
+    async def ends() -> str:
+        loop = asyncio.get_running_loop()
+        last = loop.create_future()
+        loop.call_soon(last.set_result, "answered")
+        thread.retire()  # looks for unfinished calls just after this one has finished, in the same turn of the loop
+        return str(await last)
+
+    assert thread.submit(ends()).result(10) == "answered"

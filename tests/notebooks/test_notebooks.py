@@ -8,24 +8,21 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
-FOLDER = Path(__file__).parents[2] / "notebooks"
+from tests.notebook_runs import FOLDER, run_notebook
 
 pytestmark = pytest.mark.kernel
 
 
-@pytest.mark.parametrize("notebook", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.name)
+NEED_FRAMEWORKS = frozenset({"components.ipynb"})
+"""Those that `tests/frameworks` runs."""
+
+NOTEBOOKS = sorted(path for path in FOLDER.glob("*.ipynb") if path.name not in NEED_FRAMEWORKS)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_notebook_runs_without_an_error_and_is_shipped_without_outputs(notebook: Path) -> None:
-    document = nbformat.read(notebook, as_version=4)
-    assert not any(cell.get("outputs") for cell in document.cells)
-    NotebookClient(
-        document,
-        timeout=100,
-        store_widget_state=False,
-        resources={"metadata": {"path": str(FOLDER)}},
-        extra_arguments=["--IPKernelApp.log_level=ERROR"],
-    ).execute()
+    document = run_notebook(notebook)
     assert any("application/vnd.jupyter.widget-view+json" in each for each in _data_of(document))
     assert [each["text"] for each in _outputs_of(document) if each.get("name") == "stderr"] == []
 

@@ -13,6 +13,7 @@ import pytest
 from fastapi import BackgroundTasks, Depends, Request
 
 from nbserve import ModelResource, resource_method
+from nbserve.core.custom import component_of
 from nbserve.notebook.session import Session
 from tests.client import PATIENCE_S, Caller, assert_error
 from tests.conftest import Serve
@@ -74,7 +75,8 @@ def test_a_coroutine_that_waits_for_the_end_of_leases_keeps_none_from_ending(ser
         async def held(self, model=Depends(nested)):
             self.is_held.set()
             assert await asyncio.to_thread(self.is_dropping.wait, PATIENCE_S)
-            await asyncio.sleep(0.05)  # the other is in `unload_model` by now, as far as a test can make sure
+            while not component_of(component).is_unloading:  # noqa: ASYNC110 - nobody tells when an unload waits
+                await asyncio.sleep(0)
             return model.model
 
         @resource_method("/drop/")
