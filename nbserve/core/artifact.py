@@ -52,16 +52,12 @@ class ArtifactFile:
 
     @property
     def expected_bytes(self) -> int:
-        """About what the model will weigh: what it weighed the last time, else what the file does."""
+        """About what the model will weigh: what the file does."""
         return self._expected_bytes
 
     @property
     def progress(self) -> tuple[int, int] | None:
         return self._progress
-
-    def weighed(self, model_bytes: int) -> None:
-        """Remember what the model weighs in memory."""
-        self._expected_bytes = model_bytes
 
     def peek_header(self) -> dict[str, Any] | None:
         """What the file tells of the model without being loaded. Raises `LoadError`."""

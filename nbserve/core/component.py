@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from ..errors import Conflict, LoadError, NbserveError, OverBudget
 from .blame import forget_locals, reason_of
 
-__all__ = ["Component", "Listener", "Loading", "Source", "State", "UnloadReport", "leased_here"]
+__all__ = ["Component", "Listener", "Loading", "Source", "State", "UnloadReport", "leased_here", "never_wait_here"]
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -133,6 +133,18 @@ class Loading:
     outcome: Future[NbserveError | None]
     began: float
     overdue_at: float
+
+
+_thread = threading.local()
+
+
+def never_wait_here() -> None:
+    """The calling thread runs the loop that answers everybody: nothing may wait in it for a load or an unload."""
+    _thread.is_everybodys = True
+
+
+def _may_wait() -> bool:
+    return not getattr(_thread, "is_everybodys", False)
 
 
 _leased: ContextVar[tuple[int, ...]] = ContextVar("nbserve_leased", default=())
@@ -361,6 +373,10 @@ class Component(Generic[M]):
         """
         if id(self) in _leased.get():
             raise Conflict("A model cannot be unloaded by its own call.", "Unload it from outside.")
+        if not _may_wait():
+            if self._slot is None or self.try_unload():
+                return self.state
+            raise Conflict("The model is in use.", "On a loop: await asyncio.to_thread(component.unload_model).")
         with self._unloading:
             self._settle_load()
             return self._unload(timeout_s)
@@ -412,6 +428,8 @@ class Component(Generic[M]):
                 self._wait_for(loading)
 
     def _wait_for(self, loading: Loading) -> None:
+        if not _may_wait():
+            raise Conflict("The model is loading.", "On a loop: await asyncio.to_thread(component.resolve).")
         with suppress(TimeoutError):
             loading.outcome.result(min(self.patience_s(loading), threading.TIMEOUT_MAX))
         self.settle(loading)

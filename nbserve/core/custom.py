@@ -8,12 +8,12 @@ import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from ..errors import LoadError, ModelRefused, UnloadError
-from .artifact import load
+from .artifact import ArtifactFile
 from .blame import reason_of
 from .component import Component, leased_here
 from .engines import CoroutineThread
@@ -217,13 +217,13 @@ class FileComponent(ModelComponent):
     """The component of a file: ``model_path`` of a resource. Its model is a `Model`, with the file's own `meta`."""
 
     def __init__(self, path: Path | str, *, trust: bool | None = None) -> None:
-        self.path = path
-        self._trust = trust
+        self.path = Path(path)
+        self.file = ArtifactFile(path, trust=trust)
         self.model = Model(None)
 
     def load_model(self) -> None:
-        loaded = load(self.path, trust=self._trust)
-        self.model = Model(loaded.model, loaded.meta or None)
+        model = self.file.load()
+        self.model = Model(model, self.file.meta or None)
 
 
 _attaching = threading.RLock()
@@ -234,16 +234,22 @@ class DrivenSource:
     """The source that is a user's component."""
 
     spilled_bytes: ClassVar[int] = 0
-    expected_bytes: ClassVar[int] = 0
-    progress: ClassVar[None] = None
 
     def __init__(self, custom: ModelComponent) -> None:
         self.custom = custom
+        self._file = custom.file if isinstance(custom, FileComponent) else None
 
     @property
     def label(self) -> str:
-        custom = self.custom
-        return Path(custom.path).name if isinstance(custom, FileComponent) else type(custom).__name__
+        return type(self.custom).__name__ if self._file is None else self._file.label
+
+    @property
+    def expected_bytes(self) -> int:
+        return 0 if self._file is None else self._file.expected_bytes
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        return None if self._file is None else self._file.progress
 
     def load(self) -> Any:
         with _inside(self.custom):
@@ -293,7 +299,7 @@ def _bounded(work: Callable[[], None], patience_s: float) -> str | None:
         except BaseException as error:  # noqa: BLE001 - the user's own code
             problems.append(f"raised {reason_of(error).rstrip('.')}")
 
-    thread = threading.Thread(target=run, name="nbserve:unload", daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=(run,), name="nbserve:unload", daemon=True)
     thread.start()
     thread.join(patience_s)
     if thread.is_alive():

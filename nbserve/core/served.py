@@ -152,7 +152,7 @@ class Served:
         self._awaiting = threading.Semaphore(options.queue)
         self.lane = lane or Lane(name, options.threads, options.queue)
         self._weight: tuple[int, int] = (-1, 0)
-        self._inspects_itself = bool(component.peek(_says_itself))
+        self.inspects_itself = bool(component.peek(_says_itself))
         self.describe(profile)
         component.listen(self)
 
@@ -170,6 +170,8 @@ class Served:
         """Raises `NotFound`."""
         found = self.methods.get(name)
         if found is None:
+            if name in self.replaced:
+                raise NotFound(f"{self.name}'s resource answers {name} itself.", "Ask for it over HTTP.")
             known = list(self.methods)
             remedy = f"It has {', '.join(known)}." if known else "It has none."
             raise NotFound(f"{self.name} has no method {shortened(name)}.{nearest(name, known)}", remedy)
@@ -190,7 +192,7 @@ class Served:
     def arriving(self, model: Any) -> None:
         if self._look is not None:
             self.describe(self._look(unwrapped(model)))
-            self._inspects_itself = _says_itself(model)
+            self.inspects_itself = _says_itself(model)
             self.is_described = True
         self._weight = (self.component.loads + 1, size_of(model))
         self._around.expect(self, self._weight[1])
@@ -317,7 +319,7 @@ class Served:
         """
         if not self.is_described and self.profile.library is None:
             self.load()
-        if self._inspects_itself:
+        if self.inspects_itself:
             with writing_to(self.log), self.component.lease() as model:
                 return to_plain(model.inspect())
         model = {**self.profile.to_dict(), "described": self.is_described, "size_bytes": self.model_bytes()}

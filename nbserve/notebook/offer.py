@@ -12,7 +12,7 @@ from typing import Any
 from ..core.analysis import analyse, unseen
 from ..core.artifact import ArtifactFile
 from ..core.component import Component, Source
-from ..core.custom import ModelComponent, component_of, unwrapped
+from ..core.custom import FileComponent, ModelComponent, component_of, unwrapped
 from ..core.schema import Profile
 from ..errors import ModelRefused
 from ..options import Options
@@ -57,7 +57,7 @@ def offer_of(
     if isinstance(given, ModelComponent):
         return _of_component(given, look)
     if isinstance(given, ModelResource) or (isinstance(given, type) and issubclass(given, ModelResource)):
-        return _of_resource(given, look)
+        return _of_resource(given, options, look)
     profile = look(unwrapped(given))
     component = Component(source_of(given), given)
     return Offer(component, profile, name_for(given, profile.type_name, namespace), NOTEBOOK)
@@ -87,13 +87,17 @@ def _of_component(given: ModelComponent, look: Callable[[Any], Profile]) -> Offe
     )
 
 
-def _of_resource(given: Any, look: Callable[[Any], Profile]) -> Offer:
+def _of_resource(given: Any, options: Options, look: Callable[[Any], Profile]) -> Offer:
     from ..web.resources import replaced_by, resource_of
 
     resource = resource_of(given)
     assert resource.component is not None  # `resource_of` refuses one without
     kind = type(resource)
     offer = _of_component(resource.component, look)
+    if isinstance(resource.component, FileComponent):
+        file = resource.component.file
+        file.trust = file.trust or options.trust
+        offer = replace(offer, advice="" if options.trust else file.advice)
     return replace(
         offer,
         name=resource.name or name_from(kind.__name__),

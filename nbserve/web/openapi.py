@@ -111,10 +111,11 @@ def _session_paths() -> dict[str, Any]:
 def _endpoint_paths(served: Served) -> dict[str, Any]:
     name = served.name
     paths = {f"/{name}/{each.name}/": {"post": _predict(served, each)} for each in served.methods.values()}
+    inspection: dict[str, Any] = {} if served.inspects_itself else _ref(Inspection)
     load_fault = {503: "The model could not be loaded."}
     spill_fault = {507: "The model could not be put aside."}
     fixed: tuple[tuple[str, str, str, tuple[str, Any], dict[int, str]], ...] = (
-        ("get", "inspect", "What the model is and takes", ("The model.", _ref(Inspection)), load_fault),
+        ("get", "inspect", "What the model is and takes", ("The model.", inspection), load_fault),
         ("get", "metadata", "State, memory and counters; never loads", ("The state.", _ref(Metadata)), {}),
         ("post", "load", "Bring the model into memory", ("It is loaded.", _ref(Metadata)), load_fault),
         ("post", "unload", "Let the model's memory go", ("What came back.", _ref(Unloaded)), spill_fault),

@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 
 from ..core.blame import reason_of
+from ..core.component import never_wait_here
 from ..errors import PortTaken, ServerError
 
 __all__ = ["Server"]
@@ -79,6 +80,7 @@ class Server:
                 os.close(descriptor)
 
     def _live(self) -> None:
+        never_wait_here()
         if self._enter is not None:
             self._enter()
         loop = _new_loop()

@@ -73,11 +73,8 @@ def test_a_path_means_the_same_file_wherever_the_notebook_goes(path: Path, monke
     assert all(file.load() is not None for file in files)
 
 
-def test_what_it_will_weigh_is_the_size_of_the_file_until_it_has_been_weighed(path: Path) -> None:
-    file = ArtifactFile(path)
-    assert file.expected_bytes == path.stat().st_size
-    file.weighed(12_345)
-    assert file.expected_bytes == 12_345
+def test_what_it_will_weigh_is_taken_to_be_the_size_of_the_file(path: Path) -> None:
+    assert ArtifactFile(path).expected_bytes == path.stat().st_size
 
 
 def test_progress_is_there_during_a_load_and_gone_after_it(tmp_path: Path) -> None:

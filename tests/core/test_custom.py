@@ -7,12 +7,14 @@ import gc
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import joblib
 import pytest
 
-from nbserve.core.component import State
-from nbserve.core.custom import Model, ModelComponent, component_of, unwrapped
+from nbserve.core.component import State, never_wait_here
+from nbserve.core.custom import FileComponent, Model, ModelComponent, component_of, unwrapped
 from nbserve.errors import Conflict, LoadError, ModelRefused, UnloadError
 
 
@@ -293,3 +295,44 @@ def test_a_model_predicts_and_says_what_it_is_by_what_it_wraps() -> None:
     assert Model(Settings()).inspect() == {"k": 3}
     assert Model(Settings(), meta={"id": "7"}).inspect() == {"id": "7"}
     assert Model(Estimator()).inspect() == {"type": "Estimator"}
+
+
+def test_on_the_loop_that_answers_everybody_nothing_waits() -> None:
+    custom = Tutorial()
+    life = component_of(custom)
+    results: list[object] = []
+
+    def on_that_loop() -> None:
+        never_wait_here()
+        for ask in (custom.resolve, custom.unload_model, custom.unload_model):
+            try:
+                results.append(ask())
+            except Conflict as error:
+                results.append(error.problem)
+
+    def run() -> None:
+        thread = threading.Thread(target=on_that_loop)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+
+    run()
+    assert results == ["The model is loading.", None, None]
+    life.load()
+    results.clear()
+    with life.lease() as model:
+        run()
+        assert results == [model, "The model is in use.", "The model is in use."]
+    results.clear()
+    run()
+    assert (results[1:], life.state) == ([None, None], State.UNLOADED)
+
+
+def test_a_file_component_tells_at_once_what_is_wrong_with_its_file(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"model\.joblib"):
+        FileComponent(tmp_path / "model.joblib")
+    joblib.dump(Estimator(), tmp_path / "model.joblib")
+    custom = FileComponent(tmp_path / "model.joblib")
+    source = component_of(custom).source
+    assert (source.label, source.expected_bytes) == ("model.joblib", (tmp_path / "model.joblib").stat().st_size)
+    assert isinstance(custom.resolve().model, Estimator)

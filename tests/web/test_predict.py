@@ -443,7 +443,7 @@ def test_a_swap_drops_no_request_and_answers_in_flight_are_of_the_old_model(
 class _Waiting:
     """Where a model comes back from, once the gate is open."""
 
-    spilled_bytes = 0
+    label, spilled_bytes, expected_bytes, progress = "a store", 0, 0, None
 
     def __init__(self, gate: Gated, model: Any = echo) -> None:
         self._gate, self._model, self.loads = gate, model, 0
@@ -454,6 +454,9 @@ class _Waiting:
         return self._model
 
     def keep(self, model: Any) -> None:
+        pass
+
+    def leave(self) -> None:
         pass
 
     def peek(self, look: Callable[[Any], Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
@@ -61,7 +62,7 @@ def test_a_class_may_have_an_init_of_its_own_that_calls_no_other() -> None:
 
 
 def test_a_path_becomes_a_component_once(tmp_path: Path) -> None:
-    (tmp_path / "m.joblib").touch()
+    joblib.dump(Kept, tmp_path / "m.joblib")
     resource = resource_of(ModelResource(model_path=tmp_path / "m.joblib"))
     component = resource.component
     assert isinstance(component, FileComponent)
