@@ -114,8 +114,8 @@ class Method:
 class Served:
     """A model behind a name. Thread-safe; holds the model through its component only.
 
-    `profile` is what is known of it now. With `look` it is found anew whenever the model is loaded, and unknown before
-    the first load (`is_described`). `replaced` are the routes and methods that the user answers himself. `origin` tells
+    `profile` is what is known of it now. With `look` it is found anew whenever the model is loaded; without `is_seen`
+    it is unknown before the first load (`is_described`). `replaced` are the routes and methods that the user answers himself. `origin` tells
     what it is a version of.
     """
 
@@ -129,6 +129,7 @@ class Served:
         coroutines: Coroutines,
         around: Surroundings,
         look: Callable[[Any], Profile] | None = None,
+        is_seen: bool = True,
         title: str | None = None,
         origin: str = "",
         replaced: frozenset[str] = frozenset(),
@@ -147,7 +148,7 @@ class Served:
         self.served_at = datetime.now(UTC)
         self._around = around
         self._look = look
-        self.is_described = look is None
+        self.is_described = is_seen
         self.coroutines = coroutines
         self._awaiting = threading.Semaphore(options.queue)
         self.lane = lane or Lane(name, options.threads, options.queue)

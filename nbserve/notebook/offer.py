@@ -29,7 +29,7 @@ class Offer:
     """What can be served. `name` is for when none was asked for.
 
     `origin` tells what it is a version of: under one name, another version is a swap, and anything else a clash.
-    `look` finds the profile anew when the model is loaded; `advice` is a sentence that its owner should read.
+    `look` finds the profile anew when the model is loaded; without `is_seen` it never was. `advice` is a sentence that its owner should read.
     """
 
     component: Component[Any]
@@ -37,6 +37,7 @@ class Offer:
     name: str
     origin: str
     look: Callable[[Any], Profile] | None = None
+    is_seen: bool = True
     title: str | None = None
     resource: Any = None
     replaced: frozenset[str] = frozenset()
@@ -71,7 +72,7 @@ def _of_file(path: Path, options: Options, look: Callable[[Any], Profile]) -> Of
     source = ArtifactFile(path, trust=options.trust or None)
     profile = unseen(source.label, source.peek_header())
     name = name_from(source.path.stem)
-    return Offer(Component(source), profile, name, str(source.path), look, advice=source.advice)
+    return Offer(Component(source), profile, name, str(source.path), look, is_seen=False, advice=source.advice)
 
 
 def _of_component(given: ModelComponent, look: Callable[[Any], Profile]) -> Offer:
@@ -84,6 +85,7 @@ def _of_component(given: ModelComponent, look: Callable[[Any], Profile]) -> Offe
         name_from(kind.__name__),
         f"{kind.__module__}.{kind.__qualname__}",
         look,
+        is_seen=known is not None,
     )
 
 

@@ -99,6 +99,7 @@ class Session:
                 coroutines=coroutines,
                 around=self._household,
                 look=offer.look,
+                is_seen=offer.is_seen,
                 title=offer.title,
                 origin=offer.origin,
                 replaced=offer.replaced,

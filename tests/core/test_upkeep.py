@@ -82,6 +82,7 @@ class House:
             coroutines=CoroutineThread(name),
             around=self,
             look=analyse,
+            is_seen=False,
         )
         self.registry.put(served)
         return served
