@@ -35,6 +35,7 @@ bench: $(VENV)/test
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/looking.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/beside.py
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("nbserve needs Python 3.11 or newer")'

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from ..core.loaders import SUFFIXES
 from .lines import NBSERVE, SERVE, UNSERVE
 from .naming import is_hidden
 from .session import current_session
@@ -63,7 +66,7 @@ def _words(magic: str, before: list[str], prefix: str, namespace: dict[str, Any]
     if prefix.startswith("-") or (magic == "serve" and before):
         return [(flag, "option") for flag in grammar.flags if flag not in before]
     if magic == "serve":
-        return _variables(namespace)
+        return [*_variables(namespace), *_files(prefix)]
     if magic == "nbserve" and not before:
         return [(verb, "verb") for verb in VERBS]
     return _endpoints()
@@ -75,6 +78,20 @@ def _variables(namespace: dict[str, Any]) -> list[tuple[str, str]]:
     models = [name for name, value in kept if not isinstance(value, type) and hasattr(type(value), "predict")]
     callables = [name for name, value in kept if callable(value) and name not in models]
     return [(name, "model") for name in models] + [(name, "function") for name in callables]
+
+
+def _files(prefix: str) -> list[tuple[str, str]]:
+    """The files of models that a path leads to, and the folders on its way."""
+    typed, _, begun = prefix.rpartition("/")
+    folder = Path(f"{typed}/" if typed or prefix.startswith("/") else ".").expanduser()
+    with contextlib.suppress(OSError):
+        found = sorted(each for each in folder.iterdir() if each.name.startswith(begun) and each.name[0] != ".")
+        before = prefix[: len(prefix) - len(begun)]
+        files = [
+            (before + each.name, "file") for each in found if each.name.endswith(SUFFIXES) and " " not in each.name
+        ]
+        return files + [(f"{before}{each.name}/", "folder") for each in found if begun and each.is_dir()]
+    return []
 
 
 def _endpoints() -> list[tuple[str, str]]:

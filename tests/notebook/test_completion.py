@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,3 +97,15 @@ def test_completing_serves_and_starts_nothing(notebook: Any) -> None:
     notebook.complete("%unserve ")
     notebook.complete("%serve mo")
     assert not [each for each in threading.enumerate() if each.name.startswith("nbserve")]
+
+
+def test_files_of_models_are_offered_and_the_folders_on_the_way(
+    notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    for name in ("churn.joblib", "churn.csv", "models/churn.pt", "models/.hidden.pt"):
+        (tmp_path / name).touch()
+    assert notebook.complete("%serve chu") == ["churn.joblib"]
+    assert notebook.complete("%serve ./mod") == ["./models/"]
+    assert notebook.complete("%serve models/") == ["models/churn.pt"]
