@@ -174,3 +174,46 @@ threading.Thread(target=call, daemon=True).start()
     expect(page.locator("#result .verdict")).to_be_visible()
     page.evaluate("() => scrollTo(0, 0)")
     shoot(page, f"page-{scheme}")
+
+
+SLOW = """
+import os, threading, nbserve
+
+class Answers:
+    def predict(self, X: list) -> list:
+        return [1 for _ in X]
+
+gate = threading.Event()
+
+class Slow(nbserve.ModelComponent):
+    def load_model(self):
+        assert gate.wait(60)
+        self.model = Answers()
+
+slow = Slow()
+%load_ext nbserve
+"""
+
+
+@pytest.mark.parametrize("app", ["lab", "notebook"])
+def test_a_load_shows_its_bar_in_the_card_and_its_end(
+    jupyter: Any, open_notebook: Callable[..., Any], app: str
+) -> None:
+    serve = "%serve slow --idle 10m --budget 1GB"
+    tab = open_notebook(jupyter.write(f"slow-{app}.ipynb", SLOW, serve, "gate.set()"), app=app)
+    tab.run(0)
+    tab.run(1)
+    card = tab.output(1).locator(".nbserve-card")
+    expect(chip(card)).to_have_text("unloaded", timeout=LOAD_MS)
+    expect(card).to_contain_text("found when it is first loaded")
+    card.get_by_role("button", name=re.compile("^Load")).click()
+    expect(chip(card)).to_have_text("loading", timeout=LOAD_MS)
+    expect(card.get_by_role("progressbar")).to_be_visible()
+    expect(card).to_contain_text("Loading Slow")
+    shoot(card, f"loading-{app}")
+    tab.run(2)
+    expect(chip(card)).to_have_text("loaded", timeout=LOAD_MS)
+    expect(card.get_by_role("progressbar")).to_be_hidden()
+    expect(card).to_contain_text("budget 1")
+    expect(card).to_contain_text("unloads in 9:")
+    shoot(card, f"loaded-{app}")
