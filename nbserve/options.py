@@ -158,7 +158,7 @@ OPTIONS: tuple[Option, ...] = (
         "LOOP",
     ),
     Option("eager", False, _switch, "load it now, and not with the first request", None),
-    Option("trust", False, _switch, "loading the file may run the code in it", None),
+    Option("trust", None, _switch, "loading the file may run the code in it", None),
     Option("load_deadline_s", 600.0, _time, "a load that takes longer has failed, 503", "TIME"),
     Option("idle_s", None, _time, "unload it after so long without a request, such as 10m", "TIME"),
     Option(
@@ -185,7 +185,7 @@ class Options:
     body_limit: int = 64 * 1024**2
     loop: str = "own"
     eager: bool = False
-    trust: bool = False
+    trust: bool | None = None
     load_deadline_s: float = 600.0
     idle_s: float | None = None
     budget: int | None = None

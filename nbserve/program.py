@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
     from .notebook.handle import Endpoint
 
 __all__ = ["App", "run"]
+
+GRACE_S = 10
+"""How long answers in flight are waited for at the end."""
 
 TOKEN_VARIABLE = "NBSERVE_SESSION_TOKEN"  # noqa: S105 - the name of the variable
 """The environment's own token for all that a program serves; without it a new one is made."""
@@ -125,15 +127,18 @@ def run(
         return _beside(found, host, server_port)
     import uvicorn
 
-    os.environ.setdefault(TOKEN_VARIABLE, secrets.token_urlsafe(24) if server_reload else found.token)
+    place = wanted if server_reload and isinstance(wanted, str) else None  # a process that begins anew needs a place
+    if place is not None:
+        os.environ[TOKEN_VARIABLE] = found.token
     shown = f"[{host}]" if ":" in host else host
-    print(f"Serving on http://{shown}:{server_port}/?token={os.environ[TOKEN_VARIABLE]}", flush=True)  # noqa: T201
-    target: Any = wanted if server_reload and isinstance(wanted, str) else found
+    print(f"Serving on http://{shown}:{server_port}/?token={found.token}", flush=True)  # noqa: T201
+    target: Any = found if place is None else place
     uvicorn.run(
         target,
         host=host,
         port=server_port,
-        reload=server_reload and isinstance(wanted, str),
+        reload=place is not None,
+        timeout_graceful_shutdown=GRACE_S,
         access_log=False,  # its lines would hold the tokens of queries
         log_level="warning",
         ws="none",
@@ -147,13 +152,16 @@ def _beside(app: App, host: str, port: int) -> Any:
     from .web.server import Server
 
     server = Server(app, host, port)
-    print(f"Serving on http://{server.host}:{server.port}/?token={app.token}")  # noqa: T201
+    # without the token, which would be saved with the notebook
+    print(f"Serving on http://{server.host}:{server.port}/ (its token is the application's: app.token)")  # noqa: T201
     return server
 
 
 def _found(wanted: App | str | None) -> App:
     if isinstance(wanted, str):
         wanted = _imported(wanted)
+    if wanted is None:
+        raise ModelRefused("There is no App to run.", "Make one: app = nbserve.App(); nbserve.run(app).")
     if not isinstance(wanted, App):
         raise ModelRefused(
             f"An object of type {type(wanted).__name__} is no App.", "Make one: app = nbserve.App(); nbserve.run(app)."

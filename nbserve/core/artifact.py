@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ..errors import LoadError, SpillError
 from . import loaders
+from .blame import reason_of
 from .loaders import Loaded
 
 __all__ = ["ArtifactFile", "load"]
@@ -21,6 +22,10 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?:/|\S)")
 """`s3://bucket/key`, `models:/name/1`; a drive has one letter."""
 
 _warned: set[Path] = set()
+
+
+HARMLESS = frozenset((".cbm", ".h5", ".json", ".keras", ".npy", ".npz", ".onnx", ".safetensors", ".skops", ".ubj"))
+"""Names of formats that run no code: a pickle that is called so is not loaded unless somebody says that it may be."""
 
 
 class ArtifactFile:
@@ -37,13 +42,18 @@ class ArtifactFile:
         self.path = _settled(path)
         self.label = Path(path).name or self.path.name
         self.loader = loaders.find_loader(self.path)
-        self.trust = self.loader.runs_code if trust is None else trust
-        if self.loader.runs_code and not self.trust:
-            raise loaders.untrusted(self.path.name, self.loader)
-        self.advice = _advice(self.path, "--trust") if trust is None and self.loader.runs_code else ""
+        self.ask_trust(trust)
         self.meta: dict[str, Any] = {}
         self._expected_bytes = _size(self.path)
         self._progress: tuple[int, int] | None = None
+
+    def ask_trust(self, trust: bool | None) -> None:
+        """Take over whether code in the file may run. Raises `LoadError` where it must and may not."""
+        runs_code = self.loader.runs_code
+        if runs_code and (trust is False or (trust is None and _is_disguised(self.path))):
+            raise loaders.untrusted(self.path.name, self.loader)
+        self.trust = runs_code if trust is None else trust
+        self.advice = _advice(self.path, "--trust") if trust is None and runs_code else ""
 
     @property
     def spilled_bytes(self) -> int:
@@ -96,7 +106,7 @@ def load(path: str | os.PathLike[str], *, trust: bool | None = None) -> Loaded:
     """
     settled = _settled(path)
     if trust is None:
-        trust = loaders.find_loader(settled).runs_code
+        trust = loaders.find_loader(settled).runs_code and not _is_disguised(settled)
         if trust and settled not in _warned:
             _warned.add(settled)
             warnings.warn(_advice(settled, "trust=True"), UserWarning, stacklevel=2)
@@ -110,10 +120,19 @@ def _advice(path: Path, how: str) -> str:
 def _settled(path: str | os.PathLike[str]) -> Path:
     if isinstance(path, str) and _ADDRESS.match(path):
         raise LoadError(f"{path.partition(':')[0]} addresses are not read.", "Download the file, and give its path.")
-    settled = Path(path).expanduser().resolve()
-    if not settled.exists():
+    try:
+        settled = Path(path).expanduser().resolve()
+        exists = settled.exists()
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise LoadError(f"{str(path)[:80]!r} is no path: {reason_of(error)}.", "Give the path of a file.") from None
+    if not exists:
         raise loaders.no_such_file(settled)
     return settled
+
+
+def _is_disguised(path: Path) -> bool:
+    """Whether a file whose name promises that it runs no code is one that does, as a pickle would be."""
+    return path.suffix.lower() in HARMLESS
 
 
 def _size(path: Path) -> int:

@@ -25,6 +25,10 @@ LONGEST_LOOK_S = 1.0
 """How long an unload that gives way to every use waits for those who only look at the model."""
 
 
+NESTED_S = 30.0
+"""How long an unload waits that is asked for from inside a call of another model."""
+
+
 class State(StrEnum):
     UNLOADED = "unloaded"
     LOADING = "loading"
@@ -147,6 +151,8 @@ def _may_wait() -> bool:
     return not getattr(_thread, "is_everybodys", False)
 
 
+_loading_of: ContextVar[tuple[int, ...]] = ContextVar("nbserve_loading_of", default=())
+
 _leased: ContextVar[tuple[int, ...]] = ContextVar("nbserve_leased", default=())
 
 
@@ -187,6 +193,7 @@ class Component(Generic[M]):
         self._leases = 0
         self._looks = 0
         self._is_leaving = False
+        self._is_departing = False
         self._loading: Loading | None = None
         self._overdue: Loading | None = None
         self._failure: NbserveError | None = None
@@ -316,12 +323,18 @@ class Component(Generic[M]):
         with self._changed:
             if self._slot is not None:
                 return None
-            if self._loading is not None and not self._is_overdue(self._loading):
+            if self._loading is not None and not self._is_overdue(self._loading) and not self.is_loading_here():
                 return self._loading
             if self._failure is not None:
                 raise _again(self._failure)
+            if self.is_loading_here():
+                raise Conflict("A model cannot be loaded by its own load.", "Use what it has loaded so far itself.")
             loading = self._loading = self._resumed() or self._started()
         return loading
+
+    def is_loading_here(self) -> bool:
+        """Whether the caller is the load itself: to wait for its end would be for ever."""
+        return id(self) in _loading_of.get()
 
     def patience_s(self, loading: Loading) -> float:
         """How long the load may still take."""
@@ -377,9 +390,15 @@ class Component(Generic[M]):
             if self._slot is None or self.try_unload():
                 return self.state
             raise Conflict("The model is in use.", "On a loop: await asyncio.to_thread(component.unload_model).")
-        with self._unloading:
+        if timeout_s is None and _leased.get():
+            timeout_s = NESTED_S  # who unloads from inside a call may be waited for by what he waits for
+        if not self._unloading.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            raise Conflict("The model is being unloaded by somebody else, who waits for long.", "Try it again later.")
+        try:
             self._settle_load()
             return self._unload(timeout_s)
+        finally:
+            self._unloading.release()
 
     def try_unload(self) -> bool:
         """Unload the model if it is loaded, and nobody uses, loads or unloads it just now. Raises `SpillError`."""
@@ -399,24 +418,43 @@ class Component(Generic[M]):
         if model is not None:
             self.source.keep(model)
             del model
-            if self._empty_slot(timeout_s):
-                self.unloads += 1
-                for listener in self._listeners:
-                    listener.after_unload()
-                self.source.leave()
-            else:
-                self.source.release()
+            if self._is_emptied(timeout_s):
+                self._depart()
         return self.state
+
+    def _is_emptied(self, timeout_s: float | None) -> bool:
+        """Whether the slot is empty now; if not, or when the caller is interrupted, the model stays."""
+        is_empty = False
+        try:
+            is_empty = self._empty_slot(timeout_s)
+        finally:
+            if not is_empty:
+                self.source.release()
+        return is_empty
+
+    def _depart(self) -> None:
+        """The slot is empty: whatever else holds the model lets go of it, before anybody loads again."""
+        self.unloads += 1
+        try:
+            self.source.leave()
+        finally:
+            with self._changed:
+                self._is_departing = False
+                self._changed.notify_all()
+            for listener in self._listeners:
+                listener.after_unload()
 
     def _empty_slot(self, timeout_s: float | None) -> bool:
         with self._changed:
             self._is_leaving = True
-            self._changed.wait_for(lambda: not (self._leases or self._looks) or not self._is_leaving, timeout_s)
-            if self._leases or self._looks or not self._is_leaving:
+            try:
+                self._changed.wait_for(lambda: not (self._leases or self._looks) or not self._is_leaving, timeout_s)
+                if self._leases or self._looks or not self._is_leaving:
+                    return False
+            finally:
                 self._is_leaving = False
-                return False
-            self._is_leaving = False
             self._slot = None
+            self._is_departing = True
             return True
 
     # --- the load itself
@@ -462,7 +500,9 @@ class Component(Generic[M]):
     def _load(self, loading: Loading) -> None:
         listeners = self._listeners
         model, raised = None, None
+        _loading_of.set((*_loading_of.get(), id(self)))
         try:
+            self._wait_for_departure()
             model = self._brought(listeners)
         except BaseException as error:  # noqa: BLE001 - the user's own code: what it raises is the reason
             raised = error
@@ -475,6 +515,9 @@ class Component(Generic[M]):
             self.source.release()
         elif has_model:
             self._leave_quietly()
+            with self._changed:
+                self._is_departing = False
+                self._changed.notify_all()
         for listener in listeners:
             listener.after_load(raised)
         loading.outcome.set_result(failure)
@@ -494,6 +537,10 @@ class Component(Generic[M]):
             raise
         return model
 
+    def _wait_for_departure(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_departing)
+
     def _leave_quietly(self) -> None:
         """Nobody gets this model; what the source says to that is not what went wrong."""
         with suppress(Exception):
@@ -504,6 +551,7 @@ class Component(Generic[M]):
         with self._changed:
             if loading is self._overdue:
                 self._overdue = None
+                self._is_departing = model is not None
                 return False
             self._slot, self._loading = model, None
             self._failure = None if isinstance(failure, OverBudget) else failure

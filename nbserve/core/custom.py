@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -21,6 +22,9 @@ from .engines import CoroutineThread
 __all__ = ["DrivenSource", "FileComponent", "Model", "ModelComponent", "acquired", "component_of", "unwrapped"]
 
 R = TypeVar("R")
+
+LEAVE_S = 30.0
+"""How long a component's `unload_model` may take."""
 
 HOOKS = ("load_model", "unload_model", "resolve")
 
@@ -91,13 +95,18 @@ def _guarded(name: str, own: Callable[..., Any]) -> Callable[..., Any]:
             component_of(self).release()
             return model
 
+        setattr(guarded_async, _GUARD, True)
         return guarded_async
 
     @functools.wraps(own)
     def guarded(self: ModelComponent, *args: Any, **given: Any) -> Any:
         return own(self, *args, **given) if _is_inside(self) else _GUARDS[name](self)
 
+    setattr(guarded, _GUARD, True)
     return guarded
+
+
+_GUARD = "nbserve_guard"
 
 
 def _load(custom: ModelComponent) -> None:
@@ -139,9 +148,13 @@ class ModelComponent:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         for name in HOOKS:
-            own = cls.__dict__.get(name)
-            if inspect.isfunction(own):
+            own = inspect.getattr_static(cls, name)  # its own, or that of a class that it is mixed with
+            if inspect.isfunction(own) and not hasattr(own, _GUARD):
                 setattr(cls, name, _guarded(name, own))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy gets: its life is its own."""
+        return {name: value for name, value in vars(self).items() if name != _LIFE}
 
     @property
     def model(self) -> Any:
@@ -200,13 +213,17 @@ def component_of(custom: ModelComponent) -> Component[Any]:
         raise ModelRefused(f"{custom!r} is no component.", "Make one: component = MyComponent(…).")
     with _attaching:
         life: Component[Any] | None = vars(custom).get(_LIFE)
-        if life is None:
+        if life is None or not _is_of(life, custom):  # a copy brings along the life of what it was made from
             here = custom.model
             life = vars(custom)[_LIFE] = Component(DrivenSource(custom), here if _is_full(here) else None)
     return life
 
 
 _LIFE = "_nbserve_life"
+
+
+def _is_of(life: Component[Any], custom: ModelComponent) -> bool:
+    return isinstance(life.source, DrivenSource) and life.source.custom is custom
 
 
 for _name in HOOKS:
@@ -227,7 +244,6 @@ class FileComponent(ModelComponent):
 
 
 _attaching = threading.RLock()
-_coroutines = CoroutineThread("nbserve:components")
 
 
 class DrivenSource:
@@ -238,6 +254,8 @@ class DrivenSource:
     def __init__(self, custom: ModelComponent) -> None:
         self.custom = custom
         self._file = custom.file if isinstance(custom, FileComponent) else None
+        self._coroutines = CoroutineThread(f"nbserve:{type(custom).__name__}:hooks")
+        weakref.finalize(self, self._coroutines.retire).atexit = False
 
     @property
     def label(self) -> str:
@@ -253,18 +271,21 @@ class DrivenSource:
 
     def load(self) -> Any:
         with _inside(self.custom):
-            answered = _settled(self._resolved())
-        if answered is None:
-            raise LoadError(f"{self.label}.resolve() answered None.", "It must answer the model that it has loaded.")
-        if not _is_full(answered):
-            raise LoadError(f"{self.label}.resolve() answered a Model(None).", "Its load_model must set self.model.")
-        return answered
+            answered = self._settled(self._resolved())
+        if _is_full(answered):
+            return answered
+        if not self._resolves_itself:
+            raise LoadError(
+                f"{self.label}.load_model() has set no model.", "Let it set self.model, or answer the model."
+            )
+        what = "None" if answered is None else "a Model(None)"
+        raise LoadError(f"{self.label}.resolve() answered {what}.", "It must answer the model that it has loaded.")
 
     def keep(self, model: Any) -> None:
         """It knows how to load the model again."""
 
     def leave(self) -> None:
-        problem = _bounded(self._leave, component_of(self.custom).load_deadline_s)
+        problem = _bounded(self._leave, min(LEAVE_S, component_of(self.custom).load_deadline_s))
         if problem is not None:
             raise UnloadError(f"{self.label}.unload_model() {problem}.", "It may still hold the model.")
 
@@ -276,17 +297,25 @@ class DrivenSource:
 
     def _resolved(self) -> Any:
         custom = self.custom
-        if type(custom).resolve is not ModelComponent.resolve:
+        if self._resolves_itself:
             return custom.resolve()
         if not _is_full(custom.model):
-            given = _settled(custom.load_model())
+            given = self._settled(custom.load_model())
             if given is not None and not _is_full(custom.model):
                 custom.model = given
         return custom.model
 
     def _leave(self) -> None:
         with _inside(self.custom):
-            _settled(self.custom.unload_model())
+            self._settled(self.custom.unload_model())
+
+    @property
+    def _resolves_itself(self) -> bool:
+        return type(self.custom).resolve is not ModelComponent.resolve
+
+    def _settled(self, value: Any) -> Any:
+        """What a hook came to, also when it is a coroutine: each component has a loop of its own for those."""
+        return self._coroutines.submit(_awaited(value)).result() if inspect.isawaitable(value) else value
 
 
 def _bounded(work: Callable[[], None], patience_s: float) -> str | None:
@@ -305,11 +334,6 @@ def _bounded(work: Callable[[], None], patience_s: float) -> str | None:
     if thread.is_alive():
         return f"has taken longer than {patience_s:g} s"
     return problems[0] if problems else None
-
-
-def _settled(value: Any) -> Any:
-    """What a hook came to, also when it is a coroutine."""
-    return _coroutines.submit(_awaited(value)).result() if inspect.isawaitable(value) else value
 
 
 async def _awaited(value: Any) -> Any:

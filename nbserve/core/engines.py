@@ -14,12 +14,15 @@ from typing import Any, TypeVar
 from ..errors import Busy, ServerError
 from .blame import forget_locals
 
-__all__ = ["CoroutineThread", "Lane"]
+__all__ = ["CoroutineThread", "Lane", "release_threads"]
 
 T = TypeVar("T")
 
 IDLE_S = 10.0
 """How long a thread waits for the next call, of whichever endpoint, before it leaves."""
+
+
+FAREWELL_S = 1.0
 
 
 class Lane:
@@ -108,6 +111,15 @@ class _Workers:
                 self._idle.remove(worker)
             return is_idle
 
+    def release(self) -> None:
+        """Let those go that have nothing to do, and see them off."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.jobs.put(None)
+        for worker in idle:
+            worker.join(FAREWELL_S)
+
     def forget(self) -> None:
         """In a forked child, which has no thread but its own."""
         self._idle, self._lock = [], threading.Lock()
@@ -117,7 +129,7 @@ class _Worker(threading.Thread):
     def __init__(self, workers: _Workers) -> None:
         super().__init__(daemon=True)
         self._workers = workers
-        self.jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def run(self) -> None:
         while True:
@@ -127,6 +139,8 @@ class _Worker(threading.Thread):
                 if self._workers.dismiss(self):
                     return
                 continue
+            if work is None:
+                return
             work()
             del work
             self.name = "nbserve:idle-call"
@@ -134,6 +148,13 @@ class _Worker(threading.Thread):
 
 
 _workers = _Workers()
+
+
+def release_threads() -> None:
+    """Let the threads go that no call is running in: nothing is served any more."""
+    _workers.release()
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_workers.forget)
 

@@ -8,17 +8,30 @@ import traceback
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import Busy, Fault, InputError, ModelError, NbserveError, NotFound, OutputError, nearest, shortened
+from ..errors import (
+    Busy,
+    Conflict,
+    Fault,
+    InputError,
+    ModelError,
+    NbserveError,
+    NotFound,
+    OutputError,
+    SpillError,
+    nearest,
+    shortened,
+)
 from ..options import Options
 from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
 from .codecs import Call, Decoder, to_plain
-from .component import Component, State, UnloadReport
-from .custom import Model, acquired, unwrapped
+from .component import Component, State, UnloadReport, leased_here
+from .custom import DrivenSource, Model, acquired, unwrapped
 from .engines import Lane
 from .memory import give_back, resident_bytes
 from .output import Log, write_to, writing_to
@@ -65,12 +78,12 @@ class Surroundings(Protocol):
         """Everybody else who can be found to hold it; may take a while."""
         ...
 
-    def forget(self, served: Served, model: object) -> tuple[str, ...]:
-        """Make the notebook let go of the model; answers the names that held it."""
+    def forget(self, served: Served, model: object) -> tuple[tuple[str, ...], Callable[[], object]]:
+        """Make the notebook let go of the model; answers the names that held it, and what takes that back."""
         ...
 
-    def expect(self, served: Served, size_bytes: int) -> None:
-        """A load of about that size begins, or turns out to be of it. Raises `OverBudget`."""
+    def expect(self, served: Served, size_bytes: int, model: object = None) -> None:
+        """A load of about that size begins, or (with its model) turns out to be of it. Raises `OverBudget`."""
         ...
 
     def arrived(self, served: Served) -> None:
@@ -115,8 +128,8 @@ class Served:
     """A model behind a name. Thread-safe; holds the model through its component only.
 
     `profile` is what is known of it now. With `look` it is found anew whenever the model is loaded; without `is_seen`
-    it is unknown before the first load (`is_described`). `replaced` are the routes and methods that the user answers himself. `origin` tells
-    what it is a version of.
+    it is unknown before the first load (`is_described`). `replaced` are the routes and methods that the user answers
+    himself. `origin` tells what it is a version of.
     """
 
     def __init__(
@@ -149,6 +162,7 @@ class Served:
         self._around = around
         self._look = look
         self.is_described = is_seen
+        self.is_retired = False
         self.coroutines = coroutines
         self._awaiting = threading.Semaphore(options.queue)
         self.lane = lane or Lane(name, options.threads, options.queue)
@@ -196,7 +210,7 @@ class Served:
             self.inspects_itself = _says_itself(model)
             self.is_described = True
         self._weight = (self.component.loads + 1, size_of(model))
-        self._around.expect(self, self._weight[1])
+        self._around.expect(self, self._weight[1], model)
 
     def after_load(self, error: BaseException | None) -> None:
         if error is not None and not isinstance(error, NbserveError):
@@ -208,18 +222,22 @@ class Served:
 
     # --- calls
 
-    def submit(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
-        """Run `finish(method(*read()))` where this model runs, with the model leased throughout.
+    def submit(self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
+        """Run `finish(method(*read(method)))` where this model runs, with the model leased throughout.
 
         The future raises `InputError`, `ModelError` or `LoadError` and nothing else. Raises `Busy` at once when the
         queue is full.
         """
+        if self.component.is_loading_here():
+            raise Conflict("A model cannot be asked by its own load.", "Use what it has loaded so far itself.")
         if method.signature.is_async:
             return self._submit_async(method, read, finish)
         # no closure: its frame would hold this, and so the model, for as long as an error is kept
         return self.lane.submit(partial(self._call, method, read, finish))
 
-    def _submit_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
+    def _submit_async(
+        self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]
+    ) -> Future[Answer[R]]:
         if not self._awaiting.acquire(blocking=False):
             raise Busy(f"{self.name} has {self.options.queue} calls waiting.", "Ask again later.")
         awaiting = self._awaiting  # and not this: an error that is kept keeps its future
@@ -240,15 +258,20 @@ class Served:
         with writing_to(self.log):
             was_loaded = self.component.state in (State.LOADED, State.LOADING)
             before = resident_bytes()
-            forgotten = self._forget() if forget else ()
+            forgotten, take_back = self._forget() if forget else ((), bool)
             known = self.holders()
             watched, unloads = self.component.peek(_weakly), self.component.unloads
-            state = self.component.unload(timeout_s)
+            try:
+                state = self.component.unload(timeout_s)
+            except SpillError:
+                take_back()
+                raise
             if self.component.unloads > unloads:
                 give_back()
             after = resident_bytes()
             holders = self._remaining(watched, known) if state is State.UNLOADED else ()
-        freed = max(0, before - after) if was_loaded and not holders else 0
+        has_left = was_loaded and state is State.UNLOADED and not holders
+        freed = max(0, before - after) if has_left else 0
         return UnloadReport(state, freed, holders, was_loaded or bool(forgotten), before, after, forgotten)
 
     def holders(self) -> tuple[str, ...]:
@@ -259,11 +282,11 @@ class Served:
                 return tuple(held_by)
         return ()
 
-    def _forget(self) -> tuple[str, ...]:
+    def _forget(self) -> tuple[tuple[str, ...], Callable[[], object]]:
         """The notebook lets go of the model, which is taken back first if it was left to it."""
         if self.component.source.peek(id) is not None:
             self.component.load()
-        return self.component.peek(lambda model: self._around.forget(self, model)) or ()
+        return self.component.peek(lambda model: self._around.forget(self, model)) or ((), bool)
 
     def _remaining(self, watched: weakref.ref[Any] | None, known: tuple[str, ...]) -> tuple[str, ...]:
         """Who holds the model after it was unloaded; of one that cannot be watched, those who are known."""
@@ -276,6 +299,7 @@ class Served:
         """No longer served: let the loop go, which none of the `others` shares, when the calls in flight have ended."""
         if all(each.coroutines is not self.coroutines for each in others):
             self.coroutines.retire()
+        self.is_retired = True
         self.component.unlisten(self)
 
     def model_bytes(self) -> int:
@@ -333,12 +357,13 @@ class Served:
         done, total = self.component.source.progress or (None, None)
         return {"seconds": round(seconds, 1), "done_bytes": done, "total_bytes": total}
 
-    def _call(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
+    def _call(self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]) -> Answer[R]:
         call, is_in_model = None, False
         try:
-            call = read()
+            call = read(method)
             with writing_to(self.log), self.component.lease() as model:
                 try:
+                    method, call = self._reread(method, call, read)
                     is_in_model = True
                     value = method(unwrapped(model), call)
                     if isinstance(value, (Awaitable, AsyncIterator)):  # a plain function before an asynchronous one
@@ -349,22 +374,40 @@ class Served:
                     del model
         except BaseException as error:  # noqa: BLE001 - the user's code: even its SystemExit ends no thread of ours
             failure, cause = self._translate(error, method, call, is_in_model), error
+        finally:
+            self._let_go_if_retired()
         raise failure from (cause if failure is not cause else cause.__cause__)
 
-    async def _call_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
+    def _reread(self, method: Method, call: Call, read: Callable[[Method], Call]) -> tuple[Method, Call]:
+        """The call as the model that has just been loaded wants it: its file may have been written anew."""
+        now = self.methods.get(method.name, method) if self._look is not None else method
+        return (method, call) if now is method else (now, read(now))
+
+    def _let_go_if_retired(self) -> None:
+        """The last call of a model that is served no more takes a model of the user's own component with it."""
+        if self.is_retired and not self.component.has_listeners and isinstance(self.component.source, DrivenSource):
+            with suppress(NbserveError):
+                self.component.try_unload()
+
+    async def _call_async(
+        self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]
+    ) -> Answer[R]:
         write_to(self.log)
         call, is_in_model = None, False
         try:
-            call = read()
+            call = read(method)
             model = await self._acquired()
             try:
+                method, call = self._reread(method, call, read)
                 is_in_model = True
-                value = await self._settled(method(unwrapped(model), call))
+                with leased_here(self.component):
+                    value = await self._settled(method(unwrapped(model), call))
                 is_in_model = False
                 return Answer(finish(value), call.rows)
             finally:
                 del model
                 self.component.release()
+                self._let_go_if_retired()
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise

@@ -21,13 +21,13 @@ R = TypeVar("R")
 class LiveObject:
     """Brings back an object that was born in this process and has no file of its own.
 
-    While the notebook holds the object, or another component has it loaded, keeping it costs nothing: it is found again
-    through a weak reference. Else it is spilled to `folder`; the very object is still taken back if somebody has kept
-    it alive.
+    While the notebook holds the object, or another component has it loaded, keeping it costs nothing, and it is held
+    on to until somebody looks (`settle`) and finds that nobody else does. Else it is spilled to `folder`; the very
+    object is still taken back if somebody has kept it alive.
 
     Thread-safe, and shared by the components that serve the object under several names. Each `keep` that succeeds is
     followed by one `release`, when the model is back in its slot (or never left it). One file is read or written at a
-    time; who finds the object alive waits for none, nor do `pin` and `settle`, which belong to the cells.
+    time; who finds the object alive waits for none, nor does `settle`, which belongs to the cells.
     """
 
     label = "the notebook"
@@ -79,7 +79,7 @@ class LiveObject:
             with self._turn:
                 self._away += 1
                 self._borrowed, self._spill = reference, spill
-                self._pinned = model if is_borrowed else None  # a cell may be running that lets go of it
+                self._pinned = model if is_borrowed else None
 
     def leave(self) -> None:
         """Two components that left at once may each have counted on the other one."""
@@ -105,34 +105,19 @@ class LiveObject:
         model = self._alive()
         return None if model is None else look(model)
 
-    def pin(self) -> None:
-        """Hold a borrowed object while somebody may be letting go of it: before a cell runs."""
-        with self._turn:
-            if self._away and self._spill is None and self._borrowed is not None:
-                self._pinned = self._borrowed()
-
     def settle(self) -> None:
-        """After a cell has run: spill the object if nobody holds it any more, and hold it no longer.
+        """After code of the user's has run: spill the object if nobody holds it any more.
 
         What cannot be spilled is held on to: a model is never lost.
         """
         if self._pinned is None or not self._filing.acquire(blocking=False):
-            return  # whoever is at the file says what becomes of the object, or the next cell does
+            return  # whoever is at the file says what becomes of the object, or the next time does
         try:
-            self._unpin()
+            pinned = self._pinned
+            if pinned is not None and not self._is_held(pinned):
+                self._spill_pinned(pinned)
         finally:
             self._filing.release()
-
-    def _unpin(self) -> None:
-        pinned = self._pinned
-        if pinned is None:
-            return
-        if not self._is_held(pinned):
-            self._spill_pinned(pinned)
-            return
-        with self._turn:
-            if self._pinned is pinned:
-                self._pinned = None
 
     def _spill_pinned(self, pinned: Any) -> None:
         try:

@@ -21,6 +21,9 @@ RETURN_GAP_S = 1.0
 """The allocator is trimmed, and cycles are collected, at most so often: both take long in a large process."""
 
 
+PATIENCE_S = 2.0
+"""How long each model that is in use is waited for when there is no room otherwise."""
+
 SHOWN_S = 1.0
 """What all models weigh together is shown beside each of them, and is counted anew at most so often."""
 
@@ -69,15 +72,18 @@ class Upkeep:
             self._shown = (self._clock(), shown)
         return shown
 
-    def expect(self, component: Component[Any], size_bytes: int) -> None:
-        """Make room for a model that is about to weigh so much, or turns out to. Raises `OverBudget`."""
+    def expect(self, component: Component[Any], size_bytes: int, model: object = None) -> None:
+        """Make room for a model that is about to weigh so much, or has turned out to. Raises `OverBudget`.
+
+        One that is in memory already under another name weighs nothing more.
+        """
         if self.budget_bytes is None:
             return
         with self._room:
-            self._expected[component] = size_bytes
-            if self.make_room(component):
-                return
-            del self._expected[component]
+            self._expected[component] = 0 if self._is_loaded_elsewhere(component, model) else size_bytes
+        if not self.make_room(component):
+            with self._room:
+                self._expected.pop(component, None)
             raise self._over(size_bytes)
 
     def arrived(self, component: Component[Any]) -> None:
@@ -92,20 +98,34 @@ class Upkeep:
         self._shown = (-SHOWN_S, 0)
 
     def make_room(self, newcomer: Component[Any] | None = None) -> bool:
-        """Unload what was used least recently until all fits; whether it does."""
-        budget = self.budget_bytes
-        if budget is None:
+        """Unload what was used least recently until all fits; whether it does.
+
+        What is in use is waited for, a little. Nothing is locked while a model is unloaded, which may take long.
+        """
+        if self._fits():
             return True
-        with self._room:
-            victims = self._victims(newcomer)
-            while self.used_bytes() > budget:
-                victim = next(victims, None)
-                if victim is None:
-                    return False
+        for patience_s in (0.0, PATIENCE_S):
+            for victim in self._victims(newcomer, in_use=patience_s > 0):
                 with suppress(NbserveError):  # what cannot be put aside stays, and the next one goes
-                    victim.component.try_unload()
-            self._give_back()
-        return True
+                    self._evict(victim, patience_s)
+                if self._fits():
+                    self._give_back()
+                    return True
+        return False
+
+    def _fits(self) -> bool:
+        budget = self.budget_bytes
+        return budget is None or self.used_bytes() <= budget
+
+    def _evict(self, victim: Served, patience_s: float) -> None:
+        if patience_s and victim.component.is_in_use:
+            victim.component.unload(patience_s)
+        else:
+            victim.component.try_unload()
+
+    def _is_loaded_elsewhere(self, component: Component[Any], model: object) -> bool:
+        others = (each.component for each in self._all() if each.component is not component)
+        return model is not None and any(other.peek(lambda loaded: loaded is model) for other in others)
 
     def _loaded(self) -> Iterator[tuple[Component[Any], int]]:
         """Each loaded model once, whatever its names, and what it weighs."""
@@ -118,19 +138,21 @@ class Upkeep:
                 seen.add(identity)
                 yield served.component, served.model_bytes()
 
-    def _victims(self, newcomer: Component[Any] | None) -> Iterator[Served]:
+    def _victims(self, newcomer: Component[Any] | None, *, in_use: bool) -> Iterator[Served]:
         loaded = [each for each in self._all() if each.component.state is State.LOADED]
         for served in sorted(loaded, key=lambda each: each.component.unused_s, reverse=True):
             component = served.component
-            if component is not newcomer and not component.is_in_use and not served.holders():
+            if component is not newcomer and (in_use or not component.is_in_use) and not served.holders():
                 yield served
 
     def _over(self, size_bytes: int) -> OverBudget:
         budget = self.budget_bytes or 0
         others = self.used_bytes()
-        taken = f", and {_megabytes(others)} are in use or held by the notebook" if others else ""
+        needs = f"The model needs about {_megabytes(size_bytes)} of a memory budget of {_megabytes(budget)}"
+        if size_bytes > budget or not others:
+            return OverBudget(f"{needs}.", "Raise --budget.")
         return OverBudget(
-            f"The model needs about {_megabytes(size_bytes)} of a memory budget of {_megabytes(budget)}{taken}.",
+            f"{needs}, and {_megabytes(others)} are in use or held by the notebook.",
             "Ask again when others are idle, unload one with --forget, or raise --budget.",
         )
 

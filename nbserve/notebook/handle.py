@@ -188,7 +188,7 @@ class Endpoint:
         chosen = served.method(method or served.profile.main.method)
         # a cell may wait for ever; a model that asks another endpoint may not, for that one may be waiting for it
         patience_s = served.options.deadline_s if is_serving() else None
-        return served.coroutines, patience_s, served.submit(chosen, lambda: read(chosen), finish)
+        return served.coroutines, patience_s, served.submit(chosen, read, finish)
 
 
 def _waited(coroutines: Coroutines, patience_s: float | None, future: Future[Answer[Any]]) -> Any:

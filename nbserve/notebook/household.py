@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..core.component import Component
-from ..core.custom import DrivenSource
 from ..core.engines import Lane
 from ..core.registry import Registry
 from ..core.served import Served
@@ -53,17 +52,17 @@ class Household:
 
     def all_holders(self, served: Served, model: object) -> tuple[str, ...]:
         others = list(self._others_with(served.component, model))
-        ours = [*_parts(served.component), *(part for each in others for part in _parts(each.component))]
+        ours = [part for each in (served, *others) for part in (each.component, each.component.source)]
         return (*self._notebook.all_holders(model, ours), *(f"endpoint {each.name}" for each in others))
 
-    def forget(self, served: Served, model: object) -> tuple[str, ...]:
+    def forget(self, served: Served, model: object) -> tuple[tuple[str, ...], Callable[[], object]]:
         # of the component and not by the name: what is served under that may be another model by then
         restore = partial(_restored, served.component)
         stand_in = Forgotten(served.name, served.profile.type_name, served.model_bytes(), restore, self._notebook)
-        return self._notebook.forget(model, stand_in)
+        return self._notebook.forget(model, stand_in), stand_in.restore
 
-    def expect(self, served: Served, size_bytes: int) -> None:
-        self.upkeep.expect(served.component, size_bytes)
+    def expect(self, served: Served, size_bytes: int, model: object = None) -> None:
+        self.upkeep.expect(served.component, size_bytes, model)
 
     def arrived(self, served: Served) -> None:
         self.upkeep.arrived(served.component)
@@ -126,12 +125,6 @@ class Household:
 
 def _has(component: Component[Any], model: object) -> bool:
     return bool(component.peek(partial(_is, model)))
-
-
-def _parts(component: Component[Any]) -> list[object]:
-    """What of nbserve's, and of the user's own component, may hold the model."""
-    source = component.source
-    return [component, source, *([source.custom] if isinstance(source, DrivenSource) else [])]
 
 
 def _restored(component: Component[Any]) -> Any:

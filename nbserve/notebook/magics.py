@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -189,14 +190,13 @@ def _evaluated(source: str, namespace: dict[str, Any]) -> object:
     """What was typed: a variable, an expression, or else a file."""
     if source.isidentifier() and source in namespace:
         return namespace[source]
-    file = Path(source).expanduser()
     try:
         if source.isidentifier():
             raise NameError(source)
         return eval(source, namespace)  # noqa: S307 - the user typed it into the notebook
     except Exception as error:  # noqa: BLE001 - an expression of the user's may raise anything
-        if file.exists() or _looks_like_file(source):
-            return file
+        if _is_file(source):
+            return source
         if source.isidentifier():
             variables = [name for name in namespace if not is_hidden(name)]
             problem = f"There is no variable {source!r}.{nearest(source, variables)}"
@@ -204,8 +204,13 @@ def _evaluated(source: str, namespace: dict[str, Any]) -> object:
         raise OptionError(f"{source!r} cannot be served: {reason_of(error)}.", "Type the name of a variable.") from None
 
 
-def _looks_like_file(source: str) -> bool:
-    return source.lower().endswith(SUFFIXES) or source.startswith(("./", "../", "~/", os.sep))
+def _is_file(source: str) -> bool:
+    """Whether it is one, or looks so much like one that whoever reads it should say what is wrong."""
+    if "://" in source or source.lower().endswith(SUFFIXES) or source.startswith(("./", "../", "~", os.sep)):
+        return True
+    with contextlib.suppress(OSError, ValueError):
+        return Path(source).exists()
+    return False
 
 
 def _instance(defined: type) -> object:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ..core.analysis import analyse, unseen
@@ -14,9 +13,7 @@ from ..core.artifact import ArtifactFile
 from ..core.component import Component, Source
 from ..core.custom import FileComponent, ModelComponent, component_of, unwrapped
 from ..core.schema import Profile
-from ..errors import ModelRefused
 from ..options import Options
-from .forgotten import Forgotten
 from .naming import name_for, name_from
 
 __all__ = ["Offer", "offer_of"]
@@ -29,7 +26,8 @@ class Offer:
     """What can be served. `name` is for when none was asked for.
 
     `origin` tells what it is a version of: under one name, another version is a swap, and anything else a clash.
-    `look` finds the profile anew when the model is loaded; without `is_seen` it never was. `advice` is a sentence that its owner should read.
+    `look` finds the profile anew when the model is loaded; without `is_seen` it never was. `advice` is a sentence for
+    its owner.
     """
 
     component: Component[Any]
@@ -50,11 +48,9 @@ def offer_of(
     """`source_of` gives the source of a live object. Raises `ModelRefused`, and `LoadError` for a missing file."""
     from ..web.resources import ModelResource
 
-    if isinstance(given, Forgotten):
-        raise ModelRefused(f"This stands for a model that was let go of: {given!r}", "Restore it first.")
     look = partial(_seen, namespace)
     if isinstance(given, (str, os.PathLike)):
-        return _of_file(Path(given), options, look)
+        return _of_file(given, options, look)
     if isinstance(given, ModelComponent):
         return _of_component(given, look)
     if isinstance(given, ModelResource) or (isinstance(given, type) and issubclass(given, ModelResource)):
@@ -68,8 +64,8 @@ def _seen(namespace: Mapping[str, Any], model: Any) -> Profile:
     return analyse(model, namespace=dict(namespace))
 
 
-def _of_file(path: Path, options: Options, look: Callable[[Any], Profile]) -> Offer:
-    source = ArtifactFile(path, trust=options.trust or None)
+def _of_file(path: str | os.PathLike[str], options: Options, look: Callable[[Any], Profile]) -> Offer:
+    source = ArtifactFile(path, trust=options.trust)
     profile = unseen(source.label, source.peek_header())
     name = name_from(source.path.stem)
     return Offer(Component(source), profile, name, str(source.path), look, is_seen=False, advice=source.advice)
@@ -97,9 +93,8 @@ def _of_resource(given: Any, options: Options, look: Callable[[Any], Profile]) -
     kind = type(resource)
     offer = _of_component(resource.component, look)
     if isinstance(resource.component, FileComponent):
-        file = resource.component.file
-        file.trust = file.trust or options.trust
-        offer = replace(offer, advice="" if options.trust else file.advice)
+        resource.component.file.ask_trust(options.trust)
+        offer = replace(offer, advice=resource.component.file.advice)
     return replace(
         offer,
         name=resource.name or name_from(kind.__name__),

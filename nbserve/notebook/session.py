@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.analysis import analyse
-from ..core.component import Component
+from ..core.component import Component, State
 from ..core.custom import DrivenSource, unwrapped
-from ..core.engines import CoroutineThread
+from ..core.engines import CoroutineThread, release_threads
 from ..core.output import Log, catch_prints, release_prints, write_to
 from ..core.registry import Registry
 from ..core.served import Coroutines, Served
@@ -22,6 +22,7 @@ from ..options import Options, environment_options, options_from
 from ..version import __version__
 from .announcing import announce_endpoint, withdraw_endpoint
 from .cards import Cards, entry_of
+from .forgotten import Forgotten
 from .handle import Endpoint
 from .household import Household
 from .kernel_loop import KernelLoop
@@ -40,8 +41,8 @@ class Session:
     """All that one kernel serves: the registry, the tokens, the server, the cards. Thread-safe.
 
     Without `has_server` somebody else serves its `app`, of which `about` says title, version and description.
-    `namespace` are the user's variables; with `is_watched` somebody calls `before_cell` and `after_cell` around all
-    code that may change them, so that a model can be left to the notebook while it is unloaded.
+    `namespace` are the user's variables; with `is_watched` somebody calls `after_execution` after all code that may
+    have changed them, so that a model can be left to the notebook while it is unloaded.
     """
 
     def __init__(
@@ -82,6 +83,8 @@ class Session:
         options = options_from(given, self._shared())
         if isinstance(model, Endpoint):
             raise ModelRefused(f"{model.name} is an endpoint already.", "Serve the model itself.")
+        if isinstance(model, Forgotten):
+            model = model.restore()
         offer = offer_of(model, options, self._namespace, self._household.source_of)
         name = options.wanted_name or offer.name
         with self._lock:
@@ -149,6 +152,7 @@ class Session:
             server, self._server = self._server, None
         if server is not None:
             server.stop()
+        release_threads()
 
     def close(self) -> None:
         """Stop and remove everything this session brought."""
@@ -187,14 +191,13 @@ class Session:
         self._household.upkeep.make_room()
         self.changed()
 
-    def before_cell(self, *_: object) -> None:
+    def after_execution(self, *_: object) -> None:
+        """Code of the user's has run, be it a cell, a widget's callback or a front end's question."""
         for source in self._household.live_objects():
-            source.pin()
+            source.settle()
 
     def after_cell(self, *_: object) -> None:
         self.cells_ended += 1
-        for source in self._household.live_objects():
-            source.settle()
 
     def refresh(self, name: str) -> None:
         """Analyse the endpoint's model again. Raises `NotFound`, `LoadError`, and what `analyse` raises."""
@@ -322,8 +325,10 @@ class Session:
 
 
 def _let_go(component: Component[Any]) -> None:
+    """Unload it for good: the calls in flight may take it back, and nobody asks for it after them."""
     with contextlib.suppress(NbserveError):
-        component.unload()
+        while not component.has_listeners and component.unload() in (State.LOADED, State.LOADING):
+            pass
 
 
 def close_session(shell: Any) -> None:
@@ -331,7 +336,7 @@ def close_session(shell: Any) -> None:
     session = getattr(shell, "nbserve_session", None)
     if session is not None:
         del shell.nbserve_session
-        shell.events.unregister("pre_run_cell", session.before_cell)
+        shell.events.unregister("post_execute", session.after_execution)
         shell.events.unregister("post_run_cell", session.after_cell)
         session.close()
 
@@ -354,7 +359,7 @@ def current_session() -> Session:
             has_widgets=hasattr(shell, "kernel"),
             settings=partial(_settings, shell),
         )
-        shell.events.register("pre_run_cell", session.before_cell)
+        shell.events.register("post_execute", session.after_execution)
         shell.events.register("post_run_cell", session.after_cell)
     return cast("Session", session)
 

@@ -105,10 +105,10 @@ async def _answer(served: Served, method: str, sent: bytes) -> Answer[bytes]:
     if not served.is_described:
         await served.described()
     chosen = served.method(method)
-    return await asyncio.wrap_future(served.submit(chosen, partial(_read, chosen, sent), encode))
+    return await asyncio.wrap_future(served.submit(chosen, partial(_read, sent), encode))
 
 
-def _read(method: Method, sent: bytes) -> Call:
+def _read(sent: bytes, method: Method) -> Call:
     return method.decode.from_bytes(sent)
 
 

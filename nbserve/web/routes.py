@@ -87,7 +87,7 @@ async def show(served: Endpoint, request: Request) -> Response:
 
 @endpoint_routes.get("/{name}/inspect/", response_model=None)
 async def inspect(served: Endpoint) -> Response:
-    return await in_thread(served, lambda: JSONResponse(to_plain(served.inspect())))
+    return await in_thread(served, lambda: JSONResponse(to_plain(served.inspect())), waits=True)
 
 
 @endpoint_routes.get("/{name}/metadata/")
@@ -97,13 +97,13 @@ async def metadata(served: Endpoint) -> Metadata:
 
 @endpoint_routes.post("/{name}/load/")
 async def load(served: Endpoint) -> Metadata:
-    await in_thread(served, served.load)
+    await in_thread(served, served.load, waits=True)
     return await in_thread(served, partial(_metadata, served))
 
 
 @endpoint_routes.post("/{name}/unload/")
 async def unload(served: Endpoint) -> Unloaded:
-    return Unloaded(**(await in_thread(served, served.unload)).to_dict())
+    return Unloaded(**(await in_thread(served, served.unload, waits=True)).to_dict())
 
 
 def _shown(served: Served, is_page: bool, root: str) -> Response:

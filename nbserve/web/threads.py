@@ -15,12 +15,17 @@ T = TypeVar("T")
 THREADS = 8
 """At once, for one endpoint: who waits for a slow one keeps nobody else waiting."""
 
-_limiters: WeakKeyDictionary[object, CapacityLimiter] = WeakKeyDictionary()
+_quick: WeakKeyDictionary[object, CapacityLimiter] = WeakKeyDictionary()
+_waiting: WeakKeyDictionary[object, CapacityLimiter] = WeakKeyDictionary()
 
 
-async def in_thread(owner: object, work: Callable[[], T]) -> T:
-    """Run `work` in one of the threads of `owner`; called on the server's loop only."""
-    limiter = _limiters.get(owner)
+async def in_thread(owner: object, work: Callable[[], T], *, waits: bool = False) -> T:
+    """Run `work` in one of the threads of `owner`; called on the server's loop only.
+
+    What `waits` for a load or an unload has threads of its own, so that what does not can still be answered.
+    """
+    limiters = _waiting if waits else _quick
+    limiter = limiters.get(owner)
     if limiter is None:
-        limiter = _limiters[owner] = CapacityLimiter(THREADS)
+        limiter = limiters[owner] = CapacityLimiter(THREADS)
     return await to_thread.run_sync(work, limiter=limiter)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import pytest
 
+from nbserve.core import component as component_module
 from nbserve.core.component import Component, State
 from nbserve.errors import Conflict, LoadError, ModelRefused, OverBudget, SpillError, UnloadError
 
@@ -434,3 +435,63 @@ def _eventually(is_true: Callable[[], bool]) -> bool:
     """Waits for another thread to get somewhere that shows no event of its own; bounded."""
     turn = threading.Event()
     return any(is_true() or turn.wait(0.01) for _ in range(1000))
+
+
+def test_nobody_loads_before_the_model_has_left_altogether() -> None:
+    source = Maker()
+    leaving, gate = threading.Event(), threading.Event()
+
+    def leave() -> None:
+        leaving.set()
+        assert gate.wait(10)
+
+    source.leave = leave  # type: ignore[method-assign]
+    component = Component(source, Model())
+    with ThreadPoolExecutor(2) as pool:
+        unloading = pool.submit(component.unload)
+        assert leaving.wait(10)
+        loading = pool.submit(component.load)
+        while component.state is not State.LOADING:
+            threading.Event().wait(0)
+        assert source.loads == 0
+        gate.set()
+        loading.result(10)
+        unloading.result(10)
+    assert (source.loads, component.state) == (1, State.LOADED)
+
+
+def test_a_load_that_asks_for_its_own_model_is_told_and_does_not_wait_for_itself() -> None:
+    components: list[Component[object]] = []
+
+    def make() -> object:
+        components[0].load()
+        return Model()
+
+    components.append(Component(Maker(make)))
+    with pytest.raises(LoadError, match="cannot be loaded by its own load"):
+        components[0].load()
+
+
+def test_an_interrupted_unload_leaves_the_model_as_it_was() -> None:
+    source = Maker()
+    component = Component(source, Model())
+
+    def interrupted(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    component._empty_slot = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        component.unload()
+    assert (component.state, source.kept, source.released) == (State.LOADED, 1, 1)
+
+
+def test_an_unload_from_inside_a_call_of_another_model_waits_for_a_bounded_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(component_module, "NESTED_S", 0.05)
+    one, other = Component(Maker(), Model()), Component(Maker(), Model())
+    other.acquire()
+    with one.lease():
+        assert other.unload() is State.LOADED
+    other.release()
+    assert other.unload() is State.UNLOADED

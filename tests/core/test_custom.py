@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import threading
 import weakref
@@ -336,3 +337,57 @@ def test_a_file_component_tells_at_once_what_is_wrong_with_its_file(tmp_path: Pa
     source = component_of(custom).source
     assert (source.label, source.expected_bytes) == ("model.joblib", (tmp_path / "model.joblib").stat().st_size)
     assert isinstance(custom.resolve().model, Estimator)
+
+
+def test_an_asynchronous_hook_that_blocks_delays_no_other_component() -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    class Blocks(ModelComponent):
+        async def load_model(self) -> None:
+            begun.set()
+            assert gate.wait(20)  # as people do, who forget what async means
+            self.model = Estimator()
+
+    blocks = Blocks()
+    loading = component_of(blocks).begin_load()
+    assert begun.wait(10)
+    component_of(Async()).load()
+    gate.set()
+    assert loading is not None
+    assert loading.outcome.result(10) is None
+
+
+def test_a_copy_has_a_life_of_its_own() -> None:
+    custom = Tutorial()
+    custom.resolve()
+    for other in (copy.copy(custom), copy.deepcopy(custom)):
+        assert component_of(other) is not component_of(custom)
+        other.unload_model()
+        assert component_of(custom).state is State.LOADED
+
+
+def test_hooks_that_are_mixed_in_are_guarded_too() -> None:
+    class Mixin:
+        loads = 0
+
+        def load_model(self) -> None:
+            self.loads += 1
+            self.model = Estimator()
+
+    class Mixed(Mixin, ModelComponent):
+        pass
+
+    custom = Mixed()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: custom.resolve(), range(4)))
+    custom.load_model()
+    assert custom.loads == 1
+
+
+def test_a_load_that_forgets_to_set_the_model_is_told_what_is_missing() -> None:
+    class Forgets(ModelComponent):
+        def load_model(self) -> None:
+            pass
+
+    with pytest.raises(LoadError, match=r"Forgets\.load_model\(\) has set no model"):
+        component_of(Forgets()).load()

@@ -100,11 +100,11 @@ class House:
 
     all_holders = holders
 
-    def forget(self, served: Served, model: object) -> tuple[str, ...]:
-        return ()
+    def forget(self, served: Served, model: object) -> tuple[tuple[str, ...], Callable[[], object]]:
+        return (), bool
 
-    def expect(self, served: Served, size_bytes: int) -> None:
-        self.upkeep.expect(served.component, size_bytes)
+    def expect(self, served: Served, size_bytes: int, model: object = None) -> None:
+        self.upkeep.expect(served.component, size_bytes, model)
 
     def arrived(self, served: Served) -> None:
         self.upkeep.arrived(served.component)
@@ -319,3 +319,48 @@ def test_without_idle_times_there_is_no_thread() -> None:
     house.use(house.serve("one", 0.1))
     house.upkeep.wake()
     assert not _idle_threads()
+
+
+def test_a_victim_that_hangs_delays_nobody_but_the_newcomer() -> None:
+    house = House(budget_mb=3)
+    liar, good, third = (house.serve(name, megabytes) for name, megabytes in (("liar", 2), ("good", 2), ("third", 0.5)))
+    house.use(liar)
+    leaving, gate = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        leaving.set()
+        assert gate.wait(20)
+
+    liar.component.source.leave = hang
+    loading = good.component.begin_load()
+    assert leaving.wait(10)
+    assert house.upkeep.used_bytes() >= 0
+    third.component.load()
+    gate.set()
+    assert loading is not None
+    assert loading.outcome.result(10) is None
+    assert house.loaded_names() == {"good", "third"}
+
+
+def test_a_newcomer_waits_a_little_for_the_end_of_a_call() -> None:
+    house = House(budget_mb=3)
+    one, two = house.serve("one", 2), house.serve("two", 2)
+    one.component.acquire()
+    loading = two.component.begin_load()
+    while not one.component.is_unloading:
+        threading.Event().wait(0)
+    one.component.release()
+    assert loading is not None
+    assert loading.outcome.result(10) is None
+    assert house.loaded_names() == {"two"}
+
+
+def test_a_model_that_is_in_memory_under_another_name_weighs_nothing_more() -> None:
+    house = House(budget_mb=3)
+    one, two = house.serve("one", 2), house.serve("two", 2)
+    model = Weights(2)
+    one.component.source.make = two.component.source.make = lambda: model
+    one.component.load()
+    two.component.load()
+    assert house.loaded_names() == {"one", "two"}
+    assert house.upkeep.used_bytes() < 3 * MB

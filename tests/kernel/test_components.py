@@ -98,7 +98,8 @@ def test_an_idle_model_is_unloaded_while_a_cell_runs(kernel: Kernel) -> None:
 def test_a_load_that_hangs_delays_neither_health_nor_another_endpoint(kernel: Kernel) -> None:
     kernel.run(
         "gate = threading.Event()\n"
-        "class Slow(nbserve.ModelComponent):\n    def load_model(self):\n        gate.wait(60)\n        self.model = Constant(1)\n"
+        "class Slow(nbserve.ModelComponent):\n"
+        "    def load_model(self):\n        gate.wait(60)\n        self.model = Constant(1)\n"
         "slow, quick = Slow(), Constant(2)\n"
     ).check()
     kernel.run("%serve slow").check()

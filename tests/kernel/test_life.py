@@ -119,14 +119,12 @@ def test_an_interrupt_while_a_cell_awaits_a_slow_model(kernel: Kernel) -> None:
     assert kernel.run("await ep.async_predict([[1]])").check().displays == [{"text/plain": "[2]"}]
 
 
-def test_a_load_that_is_interrupted_is_no_failure(kernel: Kernel) -> None:
+def test_who_waits_for_a_load_can_be_interrupted_and_the_load_goes_on(kernel: Kernel) -> None:
     code = """
-came = threading.Event()
+gate = threading.Event()
 class Slow(Constant):
-    patience_s = 60
     def __setstate__(self, state):
-        came.set()
-        time.sleep(self.patience_s)
+        gate.wait(60)
         self.__dict__.update(state)
 ep = nbserve.serve(Slow(3), name="model")
 ep.unload();
@@ -137,9 +135,10 @@ ep.unload();
         assert eventually(lambda: caller.get("metadata/").json["state"] == "loading")
         kernel.interrupt()
         assert loading.wait().error == "KeyboardInterrupt"
-        assert caller.get("metadata/").json["state"] == "unloaded"
-        kernel.run("Slow.patience_s = 0").check()
+        assert caller.get("metadata/").json["state"] == "loading"
+        kernel.run("gate.set()").check()
         assert caller.predict([[1]]) == [3]
+        assert caller.get("metadata/").json["counters"]["loads"] == 1
 
 
 # --- the end of a kernel
@@ -332,7 +331,12 @@ def test_autoreload_of_our_own_files_and_of_the_users_changes_nothing(
             assert caller.predict([[1]]) == ["new"]
             kernel.run("%unserve --all").check()
             assert not is_open(caller.port)
-            assert kernel.ask(f"[each for each in {OURS} if each not in ('nbserve:async', 'nbserve-pulse')]") == []
+            passing = (
+                "nbserve:async",
+                "nbserve-pulse",
+                "nbserve:idle-call",
+            )  # the last, of before, leave by themselves
+            assert kernel.ask(f"[each for each in {OURS} if each not in {passing}]") == []
     finally:
         kernel.close()
 

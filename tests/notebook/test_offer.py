@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 from nbserve import Model, ModelComponent, ModelResource
-from nbserve.errors import Conflict, LoadError, ModelRefused, OverBudget
+from nbserve.errors import Conflict, LoadError, ModelRefused, OverBudget, SpillError
 from nbserve.notebook.session import Session
 from tests.client import Caller
 
@@ -335,3 +337,102 @@ def test_an_object_under_two_names_is_never_lost(serve: Serve, session: Session)
         if thread.name == "nbserve:retire":
             thread.join(10)
     assert one.predict(X=ROW) == [7]
+
+
+def test_a_refusal_of_trust_is_heard_and_a_pickle_under_a_harmless_name_needs_it(serve: Serve, churn: Path) -> None:
+    with pytest.raises(LoadError, match="would run the code"):
+        serve(churn, trust=False)
+    with pytest.raises(LoadError, match="would run the code"):
+        serve(Resource(model_path=churn), trust=False)
+    disguised = churn.rename(churn.with_name("weights.safetensors"))
+    with pytest.raises(LoadError, match="--trust"):
+        serve(disguised)
+    assert serve(disguised, **TRUSTED).predict(X=ROW) == [0]
+
+
+def test_the_order_of_a_new_files_columns_changes_no_answer(serve: Serve, caller: Caller, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [0.0, 0.0, 1.0, 1.0], "b": [5.0, 7.0, 5.0, 7.0]})
+    path = tmp_path / "tree.joblib"
+    joblib.dump(DecisionTreeClassifier().fit(frame[["a", "b"]], [0, 0, 1, 1]), path)
+    endpoint = serve(path, **TRUSTED)
+    row = {"X": [{"a": 1.0, "b": 5.0}]}
+    assert caller.predict("/tree/predict", json=row) == [1]
+    endpoint.unload()
+    joblib.dump(DecisionTreeClassifier().fit(frame[["b", "a"]], [0, 0, 1, 1]), path)
+    assert caller.predict("/tree/predict", json=row) == [1]
+
+
+def test_a_load_that_asks_its_own_endpoint_fails_at_once(serve: Serve) -> None:
+    class Asks(Loads):
+        def load_model(self) -> None:
+            endpoints[0].predict(X=ROW)
+
+    endpoints = [serve(Asks())]
+    with pytest.raises(LoadError, match="by its own load"):
+        endpoints[0].load()
+
+
+def test_what_cannot_be_put_aside_stays_the_users_also_when_he_wants_to_forget_it() -> None:
+    class Stuck:
+        def __init__(self) -> None:
+            self.lock = threading.Lock()
+
+        def predict(self, X: list[Any]) -> list[int]:
+            return [5 for _ in X]
+
+    namespace: dict[str, Any] = {"stuck": Stuck()}
+    session = Session(namespace, is_watched=True)
+    try:
+        endpoint = session.serve(namespace["stuck"], {})
+        with pytest.raises(SpillError):
+            endpoint.unload(forget=True)
+        assert isinstance(namespace["stuck"], Stuck)
+        assert endpoint.predict(X=ROW) == [5]
+    finally:
+        session.close()
+
+
+def test_what_stands_for_a_forgotten_model_can_be_served_again() -> None:
+    namespace: dict[str, Any] = {"model": LogisticRegression(max_iter=500).fit(X, Y)}
+    session = Session(namespace, is_watched=True)
+    try:
+        report = session.serve(namespace["model"], {}).unload(forget=True)
+        assert (report.forgotten, report.holders) == (("model",), ())
+        assert "restore" in repr(namespace["model"])
+        endpoint = session.serve(namespace["model"], {"name": "model"})
+        assert isinstance(namespace["model"], LogisticRegression)
+        assert endpoint.predict(X=ROW) == [0]
+    finally:
+        session.close()
+
+
+def test_a_component_that_is_stopped_while_it_loads_keeps_no_model(serve: Serve, caller: Caller) -> None:
+    gate, begun = threading.Event(), threading.Event()
+
+    class Slow(Loads):
+        def load_model(self) -> None:
+            begun.set()
+            assert gate.wait(20)
+            super().load_model()
+
+    component = Slow(3)
+    endpoint = serve(component)
+    answers: list[Any] = []
+    asking = threading.Thread(target=lambda: answers.append(endpoint.predict(X=ROW)))
+    asking.start()
+    assert begun.wait(10)
+    endpoint.stop()
+    gate.set()
+    asking.join(20)
+    for thread in threading.enumerate():
+        if thread.name == "nbserve:retire":
+            thread.join(10)
+    assert answers == [[3]]
+    assert component.model is None
+
+
+@pytest.mark.parametrize("given", ["", "~nobody-at-all/m.joblib", "x" * 5000, "a\0b", "s3://bucket/m.joblib"])
+def test_what_is_no_path_of_a_file_is_told_in_a_sentence(serve: Serve, given: str) -> None:
+    with pytest.raises(LoadError) as refused:
+        serve(given)
+    assert refused.value.remedy or "no file" in refused.value.problem

@@ -15,7 +15,6 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from nbserve.core.storage import LiveObject
 from nbserve.errors import Conflict, ModelRefused, NotFitted, NotFound, OptionError, PortTaken
 from nbserve.notebook.folder import LOCK
 from nbserve.notebook.handle import Endpoint
@@ -299,13 +298,12 @@ def test_a_model_that_a_variable_holds_is_left_there(notebook: Session, namespac
 def test_a_model_that_is_unloaded_and_let_go_of_in_one_cell_is_not_lost(
     notebook: Session, namespace: dict[str, Any]
 ) -> None:
-    notebook.before_cell()
     namespace["m"] = Constant(7)
     endpoint = notebook.serve(namespace["m"], {})
     endpoint.unload()
     del namespace["m"]
     gc.collect()
-    notebook.after_cell()
+    notebook.after_execution()
     assert endpoint.metadata()["memory"]["spilled_bytes"] > 0
     assert endpoint.predict([[0]]) == [7]
 
@@ -315,25 +313,26 @@ def test_a_model_that_is_unloaded_by_a_caller_while_a_cell_lets_go_of_it_is_not_
 ) -> None:
     namespace["m"] = Constant(8)
     endpoint = notebook.serve(namespace["m"], {})
-    notebook.before_cell()
     get(f"{endpoint.url}unload/", notebook.access.session_token, {})
     namespace["m"] = Constant(9)
     gc.collect()
-    notebook.after_cell()
+    notebook.after_execution()
     assert predict(endpoint, [[0]]) == [8]
 
 
-def test_after_a_cell_nothing_holds_an_unloaded_model_but_the_notebook(
+def test_after_a_cell_has_let_go_of_an_unloaded_model_nothing_holds_it(
     notebook: Session, namespace: dict[str, Any]
 ) -> None:
     namespace["m"] = Constant()
-    endpoint = notebook.serve(namespace["m"], {})
-    endpoint.unload()
-    notebook.after_cell()
-    source = notebook.registry["m"].component.source
-    assert isinstance(source, LiveObject)
-    held = [each for each in gc.get_referrers(namespace["m"]) if each is not namespace]
-    assert held == []
+    watched = weakref.ref(namespace["m"])
+    notebook.serve(namespace["m"], {}).unload()
+    notebook.after_execution()
+    assert watched() is namespace["m"]
+    del namespace["m"]
+    notebook.after_execution()
+    gc.collect()
+    assert watched() is None
+    assert notebook.registry["m"].component.source.spilled_bytes > 0
 
 
 class Counts:

@@ -270,7 +270,11 @@ def _library(model: Any) -> tuple[str | None, str | None]:
     for kind in kinds:
         root = (getattr(kind, "__module__", None) or "").partition(".")[0]
         version = getattr(sys.modules.get(root), "__version__", None)
-        if isinstance(version, str) and root not in sys.stdlib_module_names and root not in ("__main__", "pydantic"):
+        if (
+            isinstance(version, str)
+            and root not in sys.stdlib_module_names
+            and root not in ("__main__", "nbserve", "pydantic")
+        ):
             return LIBRARY_NAMES.get(root, root), version
     return None, None
 

@@ -56,7 +56,7 @@ def no_such_file(path: Path) -> LoadError:
         there = sorted(entry.name for entry in path.parent.iterdir())
     except OSError:
         there = []
-    return LoadError(f"There is no file {path.name!r} in that folder.{nearest(path.name, there)}")
+    return LoadError(f"There is no file {path.name!r} in {path.parent.name or '/'}.{nearest(path.name, there)}")
 
 
 def likeness(look: Look) -> Likeness:

@@ -158,9 +158,9 @@ def test_a_folder_is_no_model_unless_tensorflow_saved_it(tmp_path: Path) -> None
 
 def test_a_file_that_is_missing_names_the_nearest_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "churn.joblib").write_bytes(b"")
-    with pytest.raises(LoadError, match=r"no file 'chrun.joblib' in that folder. Did you mean 'churn.joblib'\?"):
+    with pytest.raises(LoadError, match=r"no file 'chrun.joblib' in .* Did you mean 'churn.joblib'\?"):
         loaders.find_loader(tmp_path / "chrun.joblib")
-    with pytest.raises(LoadError, match=r"no file 'entirely.other' in that folder.$"):
+    with pytest.raises(LoadError, match=r"no file 'entirely.other' in .*$"):
         loaders.find_loader(tmp_path / "entirely.other")
 
 
