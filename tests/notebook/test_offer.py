@@ -428,7 +428,7 @@ def test_a_component_that_is_stopped_while_it_loads_keeps_no_model(serve: Serve,
         if thread.name == "nbserve:retire":
             thread.join(10)
     assert answers == [[3]]
-    assert component.model is None
+    assert component.model.model is None
 
 
 @pytest.mark.parametrize("given", ["", "~nobody-at-all/m.joblib", "x" * 5000, "a\0b", "s3://bucket/m.joblib"])
