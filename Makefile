@@ -67,14 +67,7 @@ $(HEAVY)/ready: pyproject.toml
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(MAKE) --no-print-directory install-browser
 
-install-$(HEAVY)/ready: pyproject.toml
-	@echo "Setting up $(HEAVY) for the tests with frameworks …"
-	test -x $(HEAVY)/bin/python || $(PYTHON) -m venv $(HEAVY)
-	$(HEAVY)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade pip
-	$(HEAVY)/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[demo]' --group test --group frameworks
-	@touch $@
-
-browser:
+install-browser:
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing Chromium …"; \
 	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
