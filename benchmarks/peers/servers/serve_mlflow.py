@@ -1,0 +1,24 @@
+"""MLflow's scoring server, on a model that was saved with its own flavour."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import given
+
+if __name__ == "__main__":
+    folder = Path(tempfile.mkdtemp(prefix="bench-mlflow-"))
+    saved = given.PATH.with_suffix(".mlflow")
+    if not saved.exists():
+        import mlflow.sklearn
+
+        mlflow.sklearn.save_model(given.model(), str(saved), serialization_format="cloudpickle")
+    os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    os.chdir(folder)
+    program = Path(sys.executable).with_name("mlflow")
+    options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(given.PORT), "--workers", "1"]
+    os.execv(program, [str(program), "models", "serve", "--model-uri", str(saved), *options])
