@@ -24,11 +24,13 @@ from typing import Any
 
 from . import check, environments, load, report
 from .environments import CACHE, NotInstalled
+from .goals import goals_table
 from .peers import PEERS, Peer
 from .process import DidNotStart, Server
 
 MODELS = ("logreg", "forest", "boosting", "torch")
 CONNECTIONS = (1, 8, 32, 128, 512)
+WIDE_CONNECTIONS = (1, 4)
 WARM_S = 1
 TYPES = {"json": "application/json", "npy": "application/x-npy", "arrow": "application/vnd.apache.arrow.stream"}
 
@@ -75,6 +77,8 @@ def _run(given: argparse.Namespace) -> None:
     pythons = _set_up(_chosen(given), given, samples)
     peers = [peer for peer in _chosen(given) if peer.environment in pythons]
     truth = check.Truth(environments.python_of("raw", given.own, with_torch="torch" in given.models))
+    if "wide" in given.parts:
+        samples.add(kind="call", model="wide", s=truth.call_s("wide"))
     wrong: set[tuple[str, str]] = set()
     for index in range(given.rounds):
         for model in [*(given.models if "row" in given.parts else []), *(["wide"] if "wide" in given.parts else [])]:
@@ -152,8 +156,9 @@ def _ask_wide(
         body = server.peer.request(truth.rows("wide")) if name == "json" else truth.body("wide", name)
         headers = server.headers | {"Content-Type": TYPES[name], "Accept": TYPES[name]}
         load.run(url, [body], headers, 4, WARM_S)
-        run = load.run(url, [body], headers, 4, given.seconds)
-        samples.add(kind="wide", format=name, **run.record(), **there)
+        for connections in WIDE_CONNECTIONS:
+            run = load.run(url, [body], headers, connections, given.seconds)
+            samples.add(kind="wide", format=name, connections=connections, **run.record(), **there)
 
 
 def _measure_busy(
@@ -262,6 +267,7 @@ def _sections(samples: list[dict[str, Any]]) -> Iterator[str]:
             f"{about['seconds']} s each; one server at a time, wrk on the same machine.\n"
         )
     kinds = {sample["kind"] for sample in samples}
+    yield goals_table(samples)
     for model in MODELS:
         if any(sample["kind"] == "row" and sample["model"] == model for sample in samples):
             yield report.throughput_table(samples, names, model)
@@ -272,7 +278,7 @@ def _sections(samples: list[dict[str, Any]]) -> Iterator[str]:
     yield report.start_table(samples, names)
     failed = dict.fromkeys((s["peer"], s["model"], s["reason"]) for s in samples if s["kind"] == "failed")
     if failed:
-        yield "Not measured:\n\n" + "\n".join(f"- {' '.join([a, b]).strip()}: {c}" for a, b, c in failed) + "\n"
+        yield "Not measured:\n\n" + "\n".join(f"- {f'{a} {b}'.strip()}: {c}" for a, b, c in failed) + "\n"
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from .environments import model_of
+from .environments import HERE, model_of
 from .process import Server
 
 
@@ -23,10 +24,18 @@ class Truth:
         self._python = python
 
     def rows(self, model: str) -> list[list[float]]:
-        return json.loads(self.body(model, "rows.json"))
+        rows: list[list[float]] = json.loads(self.body(model, "rows.json"))
+        return rows
 
     def answers(self, model: str) -> list[Any]:
-        return json.loads(self.body(model, "answers.json"))
+        answers: list[Any] = json.loads(self.body(model, "answers.json"))
+        return answers
+
+    def call_s(self, model: str) -> float:
+        """What a call of the model with all the rows takes, without any server."""
+        folder = model_of("raw", self._python, model).parent
+        command = [str(self._python), str(HERE / "models.py"), str(folder), model]
+        return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     def body(self, model: str, suffix: str) -> bytes:
         return model_of("raw", self._python, model).with_name(f"{model}.{suffix}").read_bytes()

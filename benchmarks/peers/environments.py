@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +25,7 @@ def python_of(name: str, own: dict[str, Path], *, with_torch: bool = False) -> P
     requirements = [HERE / "requirements" / f"{name}.txt", *([TORCH] if with_torch else [])]
     folder = CACHE / name
     python, ready = folder / "env" / "bin" / "python", folder / "ready"
-    wanted = _fingerprint(requirements)
+    wanted = _fingerprint(requirements if name != "nbserve" else [*requirements, ROOT / "pyproject.toml"])
     if ready.exists() and wanted in ready.read_text().split():
         return python
     print(f"setting up {name} …", file=sys.stderr, flush=True)
@@ -34,7 +33,8 @@ def python_of(name: str, own: dict[str, Path], *, with_torch: bool = False) -> P
         _run([sys.executable, "-m", "venv", str(folder / "env")])
     given = [argument for path in requirements for argument in ("--requirement", str(path))]
     _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *given], cwd=ROOT)
-    ready.write_text(f"{_fingerprint(requirements[:1])} {wanted}")
+    with ready.open("a") as found:
+        found.write(f"{wanted}\n")
     return python
 
 
@@ -47,16 +47,6 @@ def model_of(name: str, python: Path, model: str) -> Path:
     if not path.exists():
         raise NotInstalled(f"{model} cannot be made in the environment of {name}")
     return path
-
-
-def size_mb(name: str) -> float:
-    """What the environment takes of the disk."""
-    files = (path for path in (CACHE / name / "env").rglob("*") if path.is_file() and not path.is_symlink())
-    return sum(path.stat().st_size for path in files) / 1e6
-
-
-def remove(name: str) -> None:
-    shutil.rmtree(CACHE / name, ignore_errors=True)
 
 
 def _fingerprint(paths: list[Path]) -> str:

@@ -1,6 +1,7 @@
 """The models that every peer serves, and the rows that they are asked about.
 
     python models.py FOLDER    fits them all, and writes them with their rows and answers
+    python models.py FOLDER MODEL    what a call with all rows takes, in seconds
 
 Fitted in each environment, since an artifact belongs to the versions that wrote it; the data and seeds are fixed.
 """
@@ -12,6 +13,8 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 from typing import Any
 
 import joblib
@@ -40,10 +43,10 @@ def fitted(name: str) -> Any:
 
 def _module() -> Any:
     import torch
+    from network import Network
 
     torch.manual_seed(0)
-    layers = torch.nn.Linear(4, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 3)
-    return torch.nn.Sequential(*layers).eval()
+    return Network().eval()
 
 
 def predictor(model: Any) -> Callable[[Any], Any]:
@@ -67,8 +70,21 @@ ESTIMATORS: dict[str, Callable[[], Any]] = {
 }
 
 
+def _call_s(path: Path, rows: np.ndarray) -> float:
+    predict = predictor(joblib.load(path))
+    taken = []
+    for _ in range(200):
+        began = perf_counter()
+        predict(rows)
+        taken.append(perf_counter() - began)
+    return median(taken)
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
+    if len(sys.argv) > 2:
+        print(_call_s(folder / f"{sys.argv[2]}.joblib", rows_of(sys.argv[2])))
+        return
     folder.mkdir(parents=True, exist_ok=True)
     for name in [*ESTIMATORS, *(["torch"] if importlib.util.find_spec("torch") else [])]:
         if not (folder / f"{name}.answers.json").exists():
@@ -79,6 +95,9 @@ def _write(name: str, folder: Path) -> None:
     model, rows = fitted(name), rows_of(name)
     joblib.dump(model, folder / f"{name}.joblib")
     np.save(folder / f"{name}.npy", rows)
+    for library, write in OWN_FORMATS.items():
+        if importlib.util.find_spec(library) and name != "torch":
+            write(model, folder / name)
     if importlib.util.find_spec("pyarrow"):
         _write_arrow(folder / f"{name}.arrow", rows)
     (folder / f"{name}.rows.json").write_text(json.dumps(rows.tolist()))
@@ -91,6 +110,22 @@ def _write_arrow(path: Path, rows: np.ndarray) -> None:
     table = pa.table({f"x{index}": column for index, column in enumerate(rows.T)})
     with pa.ipc.new_stream(path, table.schema) as stream:
         stream.write_table(table)
+
+
+def _write_mlflow(model: Any, path: Path) -> None:
+    import mlflow.sklearn
+
+    mlflow.sklearn.save_model(model, str(path.with_suffix(".mlflow")), serialization_format="cloudpickle")
+
+
+def _write_flama(model: Any, path: Path) -> None:
+    import flama
+
+    flama.dump(model, path=path.with_suffix(".flm"), family="ml")
+
+
+OWN_FORMATS = {"mlflow": _write_mlflow, "flama": _write_flama}
+"""Of those that serve a file of their own kind."""
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ def _named(key: str) -> Callable[[Rows], Any]:
     return lambda rows: {key: rows}
 
 
+_X = _named("X")
+
+
 def _tensors(rows: Rows) -> Any:
     """A request of the Open Inference Protocol."""
     flat = [value for row in rows for value in row]
@@ -36,7 +39,7 @@ class Peer:
     environment: str
     variant: str = ""
     path: str = "/predict"
-    body: Callable[[Rows], Any] = _named("X")
+    body: Callable[[Rows], Any] = _X
     answer: Callable[[Any], Any] = lambda given: given["predict_result"]
     models: frozenset[str] = frozenset({"logreg", "forest", "boosting", "wide"})
     formats: tuple[str, ...] = ("json",)

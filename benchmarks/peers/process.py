@@ -10,14 +10,16 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from .environments import HERE, ROOT
 from .peers import Peer
 
 START_S = 90
 STOP_S = 8
+FAILURES = 20
 
 
 class DidNotStart(Exception):
@@ -27,7 +29,9 @@ class DidNotStart(Exception):
 class Server:
     """Started on a free port of loopback; `with` ends it, and what it started."""
 
-    def __init__(self, peer: Peer, python: Path, model: Path, rows: list[list[float]], variant: str | None = None):
+    def __init__(
+        self, peer: Peer, python: Path, model: Path, rows: list[list[float]], variant: str | None = None
+    ) -> None:
         self.peer = peer
         self.port = _free_port()
         self.token = ""
@@ -88,10 +92,8 @@ class Server:
         """End the group that was started here, and those of its children that made groups of their own."""
         family = {pid: _born(pid) for pid in self._family()} | self._seen
         _send(-self._process.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            pass
         _send(-self._process.pid, signal.SIGKILL)
         for pid, born in family.items():
             if born and _born(pid) == born:
@@ -116,20 +118,22 @@ class Server:
         return family
 
     def _wait(self) -> None:
-        """Until it answers a prediction."""
-        ends = time.monotonic() + START_S
-        status: Any = "no answer"
-        while time.monotonic() < ends:
+        """Until it answers a prediction. Many answer 404 or 503 at first; a model that fails goes on failing."""
+        ends, failures, last = time.monotonic() + START_S, 0, "no answer"
+        while time.monotonic() < ends and failures < FAILURES:
             if self._process.poll() is not None:
                 raise DidNotStart(f"it ended with {self._process.returncode}: {self._tail()}")
             try:
-                status, _ = self.ask(self._request, timeout=10)
+                status, body = self.ask(self._request, timeout=10)
             except (OSError, http.client.HTTPException) as error:
-                status = repr(error)
-            if status == 200:
-                return
+                last = repr(error)
+            else:
+                if status == 200:
+                    return
+                failures += status in (422, 500)
+                last = f"{status}: {body[:200].decode(errors='replace')}"
             time.sleep(0.01)
-        raise DidNotStart(f"not within {START_S} s ({status}): {self._tail()}")
+        raise DidNotStart(f"it did not answer a prediction: {last} {self._tail()}")
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -156,10 +160,8 @@ def _free_port() -> int:
 
 
 def _send(pid: int, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(-pid, number) if pid < 0 else os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _born(pid: int) -> str:

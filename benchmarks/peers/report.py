@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -52,7 +52,7 @@ def number(figure: float) -> str:
     if figure >= 1000:
         rounded = round(figure, 2 - math.floor(math.log10(figure)))
         return f"{rounded:,.0f}"
-    return f"{figure:.0f}" if figure >= 100 else f"{figure:.1f}" if figure >= 10 else f"{figure:.2f}"
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.1f}" if figure >= 10 else f"{figure:.2f}"
 
 
 def cell(found: Spread | None, scale: float = 1) -> str:
@@ -92,12 +92,21 @@ def wide_table(samples: Sequence[Sample], peers: Sequence[str]) -> str:
     of_kind = [sample for sample in samples if sample["kind"] == "wide"]
     formats = [name for name in ("json", "npy", "arrow") if any(sample["format"] == name for sample in of_kind)]
     lines = [
-        [peer, *(cell(spread(of_kind, "per_s", peer=peer, format=name)) for name in formats)]
-        + [cell(ratios(of_kind, "per_s", peer, "nbserve", format="json"))]
+        [
+            peer,
+            *(cell(spread(of_kind, "per_s", peer=peer, format=name, connections=4)) for name in formats),
+            *(cell(spread(of_kind, "p50_s", peer=peer, format=name, connections=1), 1e3) for name in formats),
+            cell(ratios(of_kind, "per_s", peer, "nbserve", format="json", connections=4)),
+        ]
         for peer in peers
         if spread(of_kind, "per_s", peer=peer)
     ]
-    return table(["1,000 rows × 30 columns, requests a second", *formats, "JSON: ratio to nbserve"], lines)
+    head = [
+        "1,000 rows of 30 columns, requests a second, 4 conn.",
+        *formats,
+        *(f"{name}: p50 alone, ms" for name in formats),
+    ]
+    return table([*head, "JSON: ratio to nbserve"], lines)
 
 
 def start_table(samples: Sequence[Sample], peers: Sequence[str]) -> str:
@@ -117,10 +126,9 @@ def busy_table(samples: Sequence[Sample]) -> str:
         for name in dict.fromkeys(sample["cell"] for sample in of_kind):
             there = {"peer": peer, "cell": name}
             kept = None if name == "none" else _kept(of_kind, peer, name)
-            lines.append(
-                [peer, name, cell(spread(of_kind, "per_s", **there)), cell(kept)]
-                + [cell(spread(of_kind, "p99_s", **there), 1e3), cell(spread(of_kind, "cell_kept", **there))]
-            )
+            speed, tail = spread(of_kind, "per_s", **there), spread(of_kind, "p99_s", **there)
+            of_cell = spread(of_kind, "cell_kept", **there)
+            lines.append([peer, name, cell(speed), cell(kept), cell(tail, 1e3), cell(of_cell)])
     head = ["logreg, 32 connections", "cell", "requests a second", "of those while idle", "p99, ms"]
     return table([*head, "speed that the cell keeps"], lines)
 
@@ -150,27 +158,35 @@ def plot(title: str, found: Sequence[tuple[str, Spread]], ours: str = "nbserve")
         share = (math.log10(max(ratio, 10.0**begin)) - begin) / (end - begin)
         return LABEL + share * (WIDTH - LABEL - RIGHT)
 
-    parts = [
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" font-size="13" '
-        f'font-family="system-ui, sans-serif" fill="{INK}">',
-        f"<title>{escape(title)}</title>",
-        f'<text x="12" y="20" font-size="15" font-weight="600">{escape(title)}</text>',
+        f'font-family="system-ui, sans-serif" fill="{INK}">'
+    )
+    heading = f'<text x="12" y="20" font-size="15" font-weight="600">{escape(title)}</text>'
+    axis = [_tick(x(10.0**power), f"{10.0**power:g}", height) for power in range(begin, end + 1)]
+    dots = [
+        _dot(name, found_spread, TOP + index * LINE + 6, x, is_ours=name == ours)
+        for index, (name, found_spread) in enumerate(found)
     ]
-    for power in range(begin, end + 1):
-        parts.append(
-            f'<line x1="{x(10.0**power):.1f}" x2="{x(10.0**power):.1f}" y1="{TOP - 8}" y2="{height - 24}" '
-            f'stroke="{FAINT}"/><text x="{x(10.0**power):.1f}" y="{height - 8}" text-anchor="middle">{10.0**power:g}</text>'
-        )
-    for index, (name, spread) in enumerate(found):
-        y = TOP + index * LINE + 6
-        colour, weight = (OURS, 600) if name == ours else (THEIRS, 400)
-        parts.append(
-            f'<text x="{LABEL - 10}" y="{y + 4}" text-anchor="end" font-weight="{weight}">{escape(name)}</text>'
-            f'<line x1="{x(spread.least):.1f}" x2="{x(spread.most):.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
-            f'stroke-width="3" stroke-linecap="round"/><circle cx="{x(spread.median):.1f}" cy="{y}" r="5" '
-            f'fill="{colour}"/><text x="{WIDTH - 8}" y="{y + 4}" text-anchor="end">{number(spread.median)}</text>'
-        )
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return "\n".join([head, f"<title>{escape(title)}</title>", heading, *axis, *dots, "</svg>"]) + "\n"
+
+
+def _tick(x: float, label: str, height: int) -> str:
+    return (
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 8}" y2="{height - 24}" stroke="{FAINT}"/>'
+        f'<text x="{x:.1f}" y="{height - 8}" text-anchor="middle">{label}</text>'
+    )
+
+
+def _dot(name: str, found: Spread, y: int, x: Callable[[float], float], *, is_ours: bool) -> str:
+    colour, weight = (OURS, 600) if is_ours else (THEIRS, 400)
+    return (
+        f'<text x="{LABEL - 10}" y="{y + 4}" text-anchor="end" font-weight="{weight}">{escape(name)}</text>'
+        f'<line x1="{x(found.least):.1f}" x2="{x(found.most):.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
+        f'stroke-width="3" stroke-linecap="round"/>'
+        f'<circle cx="{x(found.median):.1f}" cy="{y}" r="5" fill="{colour}"/>'
+        f'<text x="{WIDTH - 8}" y="{y + 4}" text-anchor="end">{number(found.median)}</text>'
+    )
 
 
 def ratios_to_nbserve(samples: Sequence[Sample], peers: Sequence[str], model: str) -> list[tuple[str, Spread]]:

@@ -11,11 +11,7 @@ import given
 
 if __name__ == "__main__":
     folder = Path(tempfile.mkdtemp(prefix="bench-mlflow-"))
-    saved = given.PATH.with_suffix(".mlflow")
-    if not saved.exists():
-        import mlflow.sklearn
-
-        mlflow.sklearn.save_model(given.model(), str(saved), serialization_format="cloudpickle")
+    saved = given.PATH.resolve().with_suffix(".mlflow")
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     os.chdir(folder)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import given
 import mlup
+import mlup.constants
 
-BATCHING = {"mode": "mlup.web.architecture.batching.BatchingWebAppArchitecture", "min_batch_len": 16}
+BATCHING = {"mode": mlup.constants.WebAppArchitecture.batching, "min_batch_len": 16}
 
 if __name__ == "__main__":
     options = BATCHING | {"batch_worker_timeout": 0.005, "max_queue_size": 2000} if given.VARIANT == "batch" else {}
