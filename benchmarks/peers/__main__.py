@@ -54,7 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=["row", "wide", "busy"], default=None)
     parser.add_argument("--formats", nargs="+", choices=list(TYPES), default=["json"], help="that nbserve accepts")
     parser.add_argument("--python", nargs="+", default=[], metavar="ENVIRONMENT=PATH", help="use this one instead")
-    parser.add_argument("--add", action="store_true", help="keep the samples that are there")
+    parser.add_argument("--add", action="store_true", help="further rounds to the samples that are there")
     parser.add_argument("--samples", type=Path, default=CACHE / "samples.jsonl")
     parser.add_argument("--output", type=Path, default=CACHE / "report")
     given = parser.parse_args()
@@ -80,7 +80,7 @@ def _run(given: argparse.Namespace) -> None:
     if "wide" in given.parts:
         samples.add(kind="call", model="wide", s=truth.call_s("wide"))
     wrong: set[tuple[str, str]] = set()
-    for index in range(given.rounds):
+    for index in range(samples.rounds, samples.rounds + given.rounds):
         for model in [*(given.models if "row" in given.parts else []), *(["wide"] if "wide" in given.parts else [])]:
             for peer in _shuffled([peer for peer in peers if model in peer.models], index):
                 if (peer.name, model) not in wrong:
@@ -219,6 +219,9 @@ class Samples:
 
     def __init__(self, path: Path, *, keep: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        before = [json.loads(line) for line in path.read_text().splitlines()] if keep and path.exists() else []
+        self.rounds = 1 + max((sample.get("round", -1) for sample in before), default=-1)
+        """How many there are already: those to come are others."""
         self._file = path.open("a" if keep else "w")
 
     def add(self, **sample: Any) -> None:
@@ -260,11 +263,12 @@ def _report(given: argparse.Namespace) -> None:
 
 def _sections(samples: list[dict[str, Any]]) -> Iterator[str]:
     names = [peer.name for peer in PEERS]
+    rounds = 1 + max((sample.get("round", 0) for sample in samples), default=0)
     for about in [sample for sample in samples if sample["kind"] == "about"][:1]:
         yield (
             f"{about['date']}, {about['cores']} cores shared with others (load {about['load_before']} before), "
-            f"{about['machine']}, Python {about['python']}: medians of {about['rounds']} rounds (least to most), "
-            f"{about['seconds']} s each; one server at a time, wrk on the same machine.\n"
+            f"{about['machine']}, Python {about['python']}: medians of up to {rounds} rounds (least to "
+            f"most), {about['seconds']} s each; one server at a time, wrk on the same machine.\n"
         )
     kinds = {sample["kind"] for sample in samples}
     yield goals_table(samples)

@@ -7,11 +7,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 from benchmarks.peers import check, goals, load, report
 from benchmarks.peers.peers import PEERS, SERVERS
 from benchmarks.peers.report import Spread
 
+ROOT = Path(__file__).parents[2]
 PRINTED = """Running 1s test @ http://127.0.0.1:1/
   1 threads and 32 connections
 RESULT {"requests":2010,"duration_us":2000000,"bytes":9,"p50_us":900,"p99_us":4000,"max_us":9000,\
