@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import random
@@ -32,6 +33,8 @@ MODELS = ("logreg", "forest", "boosting", "torch")
 CONNECTIONS = (1, 8, 32, 128, 512)
 WIDE_CONNECTIONS = (1, 4)
 WARM_S = 1
+BUSY_S = 3
+"""The cell counts its steps four times a second."""
 TYPES = {"json": "application/json", "npy": "application/x-npy", "arrow": "application/vnd.apache.arrow.stream"}
 
 
@@ -51,6 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--connections", nargs="+", type=int, default=None)
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--seconds", type=int, default=None, help="of each run of wrk")
+    parser.add_argument("--within", type=float, default=None, metavar="SECONDS", help="no round that would end later")
     parser.add_argument("--parts", nargs="+", choices=["row", "wide", "busy"], default=None)
     parser.add_argument("--formats", nargs="+", choices=list(TYPES), default=["json"], help="that nbserve accepts")
     parser.add_argument("--python", nargs="+", default=[], metavar="ENVIRONMENT=PATH", help="use this one instead")
@@ -63,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     given.connections = given.connections or ([1, 32] if quick else list(CONNECTIONS))
     given.rounds = given.rounds or (2 if quick else 3)
     given.seconds = given.seconds or (1 if quick else 3)
+    given.within = given.within or (130 if quick else math.inf)
     given.parts = given.parts or (["row"] if quick else ["row", "wide", "busy"])
     given.own = {name: Path(path) for name, path in (pair.split("=", 1) for pair in given.python)}
     return given
@@ -80,7 +85,11 @@ def _run(given: argparse.Namespace) -> None:
     if "wide" in given.parts:
         samples.add(kind="call", model="wide", s=truth.call_s("wide"))
     wrong: set[tuple[str, str]] = set()
-    for index in range(samples.rounds, samples.rounds + given.rounds):
+    began = time.monotonic()
+    for done in range(given.rounds):
+        index = samples.rounds + done
+        if done and (time.monotonic() - began) * (done + 1) / done > given.within:
+            break
         for model in [*(given.models if "row" in given.parts else []), *(["wide"] if "wide" in given.parts else [])]:
             for peer in _shuffled([peer for peer in peers if model in peer.models], index):
                 if (peer.name, model) not in wrong:
@@ -199,7 +208,7 @@ def _ask_busy(server: Server, bodies: list[bytes], seconds: float) -> dict[str, 
     quiet_from = time.time()
     time.sleep(1.5)
     loaded_from = time.time()
-    run = load.run(url, bodies, server.headers, 32, seconds)
+    run = load.run(url, bodies, server.headers, 32, max(BUSY_S, seconds))
     loaded_to = time.time()
     alone = _speed(server.cell, quiet_from + 0.3, loaded_from)
     loaded = _speed(server.cell, loaded_from + 0.3, loaded_to)

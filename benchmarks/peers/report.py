@@ -149,7 +149,7 @@ INK, FAINT, OURS, THEIRS = "#57606a", "#8b949e40", "#2f7ed8", "#8b949e"
 
 def plot(title: str, found: Sequence[tuple[str, Spread]], ours: str = "nbserve") -> str:
     """Ratios on a logarithmic axis, as SVG: a dot is a median, its line least to most."""
-    low = min([0.5, *(spread.least for _, spread in found)])
+    low = max(0.001, min([0.5, *(spread.least for _, spread in found)]))
     high = max([2.0, *(spread.most for _, spread in found)])
     begin, end = math.floor(math.log10(low)), math.ceil(math.log10(high))
     height = TOP + LINE * len(found) + 30

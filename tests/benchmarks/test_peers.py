@@ -72,6 +72,10 @@ def test_the_plot_is_svg_with_a_dot_for_each_peer_in_its_order():
     assert "a & b" in [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
 
 
+def test_a_peer_that_answered_nothing_can_be_drawn():
+    ET.fromstring(report.plot("ratios", [("silent", Spread(0, 0, 0, 1))]))
+
+
 @pytest.mark.parametrize(("ours", "verdict"), [(600, "yes"), (590, "no")])
 def test_a_goal_says_whether_it_is_kept(ours, verdict):
     samples = [row("nbserve", ours), row(goals.ECHO, 1000)]

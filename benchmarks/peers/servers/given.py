@@ -26,6 +26,13 @@ def predictor() -> Any:
     return predictor(model())
 
 
+def folder() -> Path:
+    """For what the server writes."""
+    path = PATH.resolve().with_name(f"{PATH.stem}-{VARIANT}")
+    path.mkdir(exist_ok=True)
+    return path
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import given
@@ -32,7 +31,7 @@ class Model:
 BATCHING = ", batchable=True, max_batch_size=64, max_latency_ms=1000"
 
 if __name__ == "__main__":
-    folder = Path(tempfile.mkdtemp(prefix="bench-bentoml-"))
+    folder = given.folder()
     filled = {
         "servers": str(Path(__file__).parent),
         "path": str(given.PATH.resolve()),

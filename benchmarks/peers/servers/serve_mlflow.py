@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import given
 
 if __name__ == "__main__":
-    folder = Path(tempfile.mkdtemp(prefix="bench-mlflow-"))
+    folder = given.folder()
     saved = given.PATH.resolve().with_suffix(".mlflow")
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import given
 
 if __name__ == "__main__":
-    folder = Path(tempfile.mkdtemp(prefix="bench-mlserver-"))
+    folder = given.folder()
     settings = {
         "host": "127.0.0.1",
         "http_port": given.PORT,
@@ -23,7 +22,7 @@ if __name__ == "__main__":
     model: dict[str, object] = {
         "name": "model",
         "implementation": "mlserver_sklearn.SKLearnModel",
-        "parameters": {"uri": str(given.PATH)},
+        "parameters": {"uri": str(given.PATH.resolve())},
     }
     if given.VARIANT.startswith("batch"):
         model |= {"max_batch_size": 64, "max_batch_time": 0.005}
