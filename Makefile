@@ -3,6 +3,8 @@
 #   make test    all tests, those in a real browser included
 #   make test-frameworks   real models of PyTorch, Keras, XGBoost, …: in an environment of their own, several GB
 #   make check   formatting, lint, types, the floors of the house
+#   make bench-peers   how fast, beside all that people use instead: each in an environment of its own, several GB
+#   make bench-quick   the same in two minutes, beside those that are set up quickly
 #   make bench   how long from %serve to the first answer, what looking at a model takes, what memory comes back
 
 PYTHON ?= python3
@@ -12,7 +14,7 @@ BIN    := $(VENV)/bin
 LAB    ?= 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-frameworks check bench browser install-browser clean
+.PHONY: demo test test-frameworks check bench bench-peers bench-quick wrk browser install-browser clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo
@@ -36,6 +38,15 @@ bench: $(VENV)/test
 	$(BIN)/python benchmarks/looking.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/beside.py
+
+bench-peers: wrk
+	$(PYTHON) -m benchmarks.peers run --models logreg forest boosting torch $(ARGS)
+
+bench-quick: wrk
+	$(PYTHON) -m benchmarks.peers run --quick $(ARGS)
+
+wrk:
+	@command -v wrk >/dev/null || { echo "The benchmark needs wrk: install it with your system's packages." >&2; exit 1; }
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("nbserve needs Python 3.11 or newer")'
