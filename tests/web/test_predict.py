@@ -503,7 +503,7 @@ def test_a_full_queue_refuses_one_more_call_of_an_async_model(serve: Serve) -> N
     method = served.methods["predict"]
 
     def ask() -> Future[Any]:
-        return served.submit(method, lambda: method.decode({"X": [1]}), to_plain)
+        return served.submit(method, lambda chosen: chosen.decode({"X": [1]}), to_plain)
 
     waiting = [ask(), ask()]
     with pytest.raises(Busy, match="2 calls waiting"):
