@@ -7,124 +7,25 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from ..errors import Conflict, LoadError, NbserveError, OverBudget
 from .blame import forget_locals, reason_of
+from .lifecycle import Listener, Source, State
+from .waiting import is_leased_here, is_loading_here, leased_here, loading_here, may_wait
 
-__all__ = ["Component", "Listener", "Loading", "Source", "State", "UnloadReport", "leased_here", "never_wait_here"]
+__all__ = ["Component", "Loading"]
 
 M = TypeVar("M")
 R = TypeVar("R")
 
-
 LONGEST_LOOK_S = 1.0
 """How long an unload that gives way to every use waits for those who only look at the model."""
 
-
 NESTED_S = 30.0
 """How long an unload waits that is asked for from inside a call of another model."""
-
-
-class State(StrEnum):
-    UNLOADED = "unloaded"
-    LOADING = "loading"
-    LOADED = "loaded"
-    FAILED = "failed"
-
-
-class Source(Protocol[M]):
-    """Where a component's model comes back from."""
-
-    @property
-    def label(self) -> str:
-        """What it is called: ``the notebook``, ``model.joblib``, the class of a user's component."""
-        ...
-
-    @property
-    def spilled_bytes(self) -> int:
-        """What was put aside weighs on disk."""
-        ...
-
-    @property
-    def expected_bytes(self) -> int:
-        """About what a load will weigh in memory, as far as that is known before it; 0: unknown."""
-        ...
-
-    @property
-    def progress(self) -> tuple[int, int] | None:
-        """Bytes read, and bytes in all, of the load that runs now; None when that is not known."""
-        ...
-
-    def load(self) -> M:
-        """The model; whatever this raises is the reason why the component failed."""
-        ...
-
-    def keep(self, model: M) -> None:
-        """Make sure that `load` can give the model back; called before it leaves memory. Raises `SpillError`."""
-        ...
-
-    def leave(self) -> None:
-        """Let go of whatever else holds the model; called once the slot is empty. Raises `UnloadError`."""
-        ...
-
-    def peek(self, look: Callable[[M], R]) -> R | None:
-        """`look(model)` if the model is in memory although it is unloaded; else None."""
-        ...
-
-    def release(self) -> None:
-        """Let go of whatever `keep` put aside: the model is in memory again."""
-        ...
-
-
-class Listener(Protocol):
-    """Who is told about loads and unloads. Called in the thread that loads."""
-
-    def before_load(self) -> None:
-        """Raises what keeps the model out of memory: `OverBudget`."""
-        ...
-
-    def arriving(self, model: Any) -> None:
-        """The model is in memory, and nobody has it yet; what this raises turns it away."""
-        ...
-
-    def after_load(self, error: BaseException | None) -> None:
-        """The load has ended, well or not."""
-        ...
-
-    def after_unload(self) -> None:
-        """The model has left memory. Called in the thread that unloads."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class UnloadReport:
-    """What an unload did: the state it left, the bytes that the process gave back, who still holds the model.
-
-    `resident_before_bytes` and `resident_after_bytes` are the process's resident set, 0 where the platform does not
-    tell. `was_loaded` is false when there was nothing to unload; `forgotten` are the names that were let go of.
-    """
-
-    state: State
-    freed_bytes: int = 0
-    holders: tuple[str, ...] = ()
-    was_loaded: bool = True
-    resident_before_bytes: int = 0
-    resident_after_bytes: int = 0
-    forgotten: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "state": str(self.state),
-            "freed_bytes": self.freed_bytes,
-            "resident_before_bytes": self.resident_before_bytes,
-            "resident_after_bytes": self.resident_after_bytes,
-            "holders": list(self.holders),
-            "forgotten": list(self.forgotten),
-        }
 
 
 @dataclass(eq=False, slots=True)
@@ -137,34 +38,6 @@ class Loading:
     outcome: Future[NbserveError | None]
     began: float
     overdue_at: float
-
-
-_thread = threading.local()
-
-
-def never_wait_here() -> None:
-    """The calling thread runs the loop that answers everybody: nothing may wait in it for a load or an unload."""
-    _thread.is_everybodys = True
-
-
-def _may_wait() -> bool:
-    return not getattr(_thread, "is_everybodys", False)
-
-
-_loading_of: ContextVar[tuple[int, ...]] = ContextVar("nbserve_loading_of", default=())
-
-_leased: ContextVar[tuple[int, ...]] = ContextVar("nbserve_leased", default=())
-
-
-@contextmanager
-def leased_here(component: Component[Any]) -> Iterator[None]:
-    """What runs inside holds a lease of the component: to wait for the end of all leases would be for ever."""
-    before = _leased.get()
-    _leased.set((*before, id(component)))
-    try:
-        yield
-    finally:
-        _leased.set(before)
 
 
 class Component(Generic[M]):
@@ -334,7 +207,7 @@ class Component(Generic[M]):
 
     def is_loading_here(self) -> bool:
         """Whether the caller is the load itself: to wait for its end would be for ever."""
-        return id(self) in _loading_of.get()
+        return is_loading_here(self)
 
     def patience_s(self, loading: Loading) -> float:
         """How long the load may still take."""
@@ -384,13 +257,13 @@ class Component(Generic[M]):
         waiting for leases the model stays too. Raises `Conflict` where the caller holds a lease itself, `UnloadError`
         when what else holds the model does not let go of it.
         """
-        if id(self) in _leased.get():
+        if is_leased_here(self):
             raise Conflict("A model cannot be unloaded by its own call.", "Unload it from outside.")
-        if not _may_wait():
+        if not may_wait():
             if self._slot is None or self.try_unload():
                 return self.state
             raise Conflict("The model is in use.", "On a loop: await asyncio.to_thread(component.unload_model).")
-        if timeout_s is None and _leased.get():
+        if timeout_s is None and is_leased_here():
             timeout_s = NESTED_S  # who unloads from inside a call may be waited for by what he waits for
         if not self._unloading.acquire(timeout=-1 if timeout_s is None else timeout_s):
             raise Conflict("The model is being unloaded by somebody else, who waits for long.", "Try it again later.")
@@ -466,7 +339,7 @@ class Component(Generic[M]):
                 self._wait_for(loading)
 
     def _wait_for(self, loading: Loading) -> None:
-        if not _may_wait():
+        if not may_wait():
             raise Conflict("The model is loading.", "On a loop: await asyncio.to_thread(component.resolve).")
         with suppress(TimeoutError):
             loading.outcome.result(min(self.patience_s(loading), threading.TIMEOUT_MAX))
@@ -500,7 +373,7 @@ class Component(Generic[M]):
     def _load(self, loading: Loading) -> None:
         listeners = self._listeners
         model, raised = None, None
-        _loading_of.set((*_loading_of.get(), id(self)))
+        loading_here(self)
         try:
             self._wait_for_departure()
             model = self._brought(listeners)

@@ -16,8 +16,9 @@ from typing import Any, ClassVar, TypeVar
 from ..errors import LoadError, ModelRefused, UnloadError
 from .artifact import ArtifactFile
 from .blame import reason_of
-from .component import Component, leased_here
+from .component import Component
 from .engines import CoroutineThread
+from .waiting import leased_here
 
 __all__ = ["DrivenSource", "FileComponent", "Model", "ModelComponent", "acquired", "component_of", "unwrapped"]
 

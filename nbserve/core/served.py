@@ -30,14 +30,16 @@ from ..errors import (
 from ..options import Options
 from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
 from .codecs import Call, Decoder, to_plain
-from .component import Component, State, UnloadReport, leased_here
+from .component import Component
 from .custom import DrivenSource, Model, acquired, unwrapped
 from .engines import Lane
+from .lifecycle import State, UnloadReport
 from .memory import give_back, resident_bytes
 from .output import Log, write_to, writing_to
 from .schema import Profile, Signature
 from .sizing import size_of
 from .traffic import Traffic
+from .waiting import leased_here
 
 __all__ = ["BUILT_IN", "Answer", "Coroutines", "Method", "Served", "Surroundings"]
 

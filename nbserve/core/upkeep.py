@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NbserveError, OverBudget
-from .component import Component, State
+from .component import Component
+from .lifecycle import State
 from .memory import give_back
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ..errors import DeadlineExceeded, NbserveError, NotFound
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from ..core.component import UnloadReport
+    from ..core.lifecycle import UnloadReport
     from .session import Session
 
 __all__ = ["Endpoint"]

@@ -10,8 +10,9 @@ from typing import Any
 
 from ..core.analysis import analyse, unseen
 from ..core.artifact import ArtifactFile
-from ..core.component import Component, Source
+from ..core.component import Component
 from ..core.custom import FileComponent, ModelComponent, component_of, unwrapped
+from ..core.lifecycle import Source
 from ..core.schema import Profile
 from ..options import Options
 from .naming import name_for, name_from

@@ -11,9 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.analysis import analyse
-from ..core.component import Component, State
+from ..core.component import Component
 from ..core.custom import DrivenSource, unwrapped
 from ..core.engines import CoroutineThread, release_threads
+from ..core.lifecycle import State
 from ..core.output import Log, catch_prints, release_prints, write_to
 from ..core.registry import Registry
 from ..core.served import Coroutines, Served

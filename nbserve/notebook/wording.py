@@ -6,7 +6,7 @@ import json
 import shlex
 from typing import Any
 
-from ..core.component import UnloadReport
+from ..core.lifecycle import UnloadReport
 
 __all__ = ["curl_line", "megabytes", "unload_sentence"]
 

@@ -16,7 +16,7 @@ from typing import Any
 import uvicorn
 
 from ..core.blame import reason_of
-from ..core.component import never_wait_here
+from ..core.waiting import never_wait_here
 from ..errors import PortTaken, ServerError
 
 __all__ = ["Server"]

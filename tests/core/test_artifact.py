@@ -17,7 +17,8 @@ from sklearn.linear_model import LogisticRegression
 
 from nbserve.core import artifact
 from nbserve.core.artifact import ArtifactFile
-from nbserve.core.component import Component, State
+from nbserve.core.component import Component
+from nbserve.core.lifecycle import State
 from nbserve.errors import LoadError, SpillError
 from tests.models import iris_array, iris_target
 

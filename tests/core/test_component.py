@@ -12,7 +12,8 @@ from typing import TypeVar
 import pytest
 
 from nbserve.core import component as component_module
-from nbserve.core.component import Component, State
+from nbserve.core.component import Component
+from nbserve.core.lifecycle import State
 from nbserve.errors import Conflict, LoadError, ModelRefused, OverBudget, SpillError, UnloadError
 
 R = TypeVar("R")

@@ -14,8 +14,9 @@ from typing import Any
 import joblib
 import pytest
 
-from nbserve.core.component import State, never_wait_here
 from nbserve.core.custom import FileComponent, Model, ModelComponent, component_of, unwrapped
+from nbserve.core.lifecycle import State
+from nbserve.core.waiting import never_wait_here
 from nbserve.errors import Conflict, LoadError, ModelRefused, UnloadError
 
 

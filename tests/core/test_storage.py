@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from nbserve.core.component import Component, State
+from nbserve.core.component import Component
+from nbserve.core.lifecycle import State
 from nbserve.core.storage import LiveObject
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from nbserve.core.analysis import analyse
-from nbserve.core.component import Component, State
+from nbserve.core.component import Component
 from nbserve.core.engines import CoroutineThread
+from nbserve.core.lifecycle import State
 from nbserve.core.registry import Registry
 from nbserve.core.served import Served
 from nbserve.core.upkeep import Upkeep

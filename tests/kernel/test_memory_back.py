@@ -160,12 +160,12 @@ def test_a_thousand_endpoints_stay_within_the_budget_of_ten(measured: Kernel, tm
     left = measured.ask("[each.name for each in nbserve.endpoints() if each.loaded]")
     grown = measured.ask("resident()") - start
     measured.run("for each in nbserve.endpoints(): each.unload()").check()
-    used = (measured.ask("resident()") - start) / 1000
+    used = min(measured.ask("resident()") - start for _ in range(3)) / 1000  # threads of loads may just be ending
     print(f"idle {idle / 1000:.1f} kB each, once used {used / 1000:.1f} kB")
     print(f"at most {most} loaded at once, {grown / MB:.1f} MB more when all had been asked")
     assert idle < 20_000
-    assert used < 30_000  # of which some is the allocator's, after a thousand loads on threads of their own
+    assert used < 20_000
     assert most <= 10
     assert heaviest <= 10.5 * MB
     assert left == [f"m{number}" for number in range(990, 1000)]
-    assert grown < 10.5 * MB + 1000 * 30_000
+    assert grown < 10.5 * MB + 1000 * 20_000
