@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -22,6 +23,9 @@ IDLE_S = 10.0
 """How long a thread waits for the next call, of whichever endpoint, before it leaves."""
 
 
+LOST_S = 1.0
+"""A thread that was called so long ago and has not come is given up: who called it was interrupted."""
+
 FAREWELL_S = 1.0
 
 
@@ -37,7 +41,8 @@ class Lane:
         self._limit = limit
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._threads: set[threading.Thread] = set()
-        self._running = 0
+        self._called = 0
+        self._called_at = 0.0
         self._lock = threading.Lock()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
@@ -53,14 +58,33 @@ class Lane:
                 name = self._name.removeprefix("nbserve:")
                 raise Busy(f"{name} has {self._limit} calls waiting.", "Ask again later.")
             self._queue.append((future, work))
-            needs_thread = self._running < self._most_threads
-            self._running += needs_thread
+            needs_thread = self._needs_thread()
         if needs_thread:
-            _workers.run(self._live)
+            self._call_thread()
         return future
 
     def is_like(self, threads: int, limit: int) -> bool:
         return (self._most_threads, self._limit) == (threads, limit)
+
+    def _needs_thread(self) -> bool:
+        """Whether to call one more; those that were called and have yet to come count. The caller holds the lock."""
+        missing = self._most_threads - len(self._threads)
+        if missing <= 0:
+            return False
+        now = time.monotonic()
+        on_their_way = self._called if now - self._called_at < LOST_S else 0
+        if on_their_way >= missing:
+            return False
+        self._called, self._called_at = on_their_way + 1, now
+        return True
+
+    def _call_thread(self) -> None:
+        try:
+            _workers.run(self._live)
+        except BaseException:
+            # a cell was interrupted half-way: once more, for who waits behind it; one too many leaves by itself
+            _workers.run(self._live)
+            raise
 
     def _forget_cancelled(self) -> None:
         """Calls whose callers have given up wait no more."""
@@ -69,17 +93,25 @@ class Lane:
     def _live(self) -> None:
         """In a borrowed thread: call after call, until none waits."""
         thread = threading.current_thread()
-        thread.name = self._name
-        self._threads.add(thread)
+        if not self._enter(thread):
+            return
         while (task := self._next(thread)) is not None:
             _run(*task)
             del task  # while it waits for the next, a thread holds neither arguments nor answers
+
+    def _enter(self, thread: threading.Thread) -> bool:
+        with self._lock:
+            self._called = max(0, self._called - 1)
+            if len(self._threads) >= self._most_threads:
+                return False
+            self._threads.add(thread)
+        thread.name = self._name
+        return True
 
     def _next(self, thread: threading.Thread) -> tuple[Future[Any], Callable[[], Any]] | None:
         with self._lock:
             if self._queue:
                 return self._queue.popleft()
-            self._running -= 1
             self._threads.discard(thread)
             return None
 
@@ -104,7 +136,7 @@ class _Workers:
             self._idle.append(worker)
 
     def dismiss(self, worker: _Worker) -> bool:
-        """Whether it may leave: nobody has just given it work."""
+        """Whether it was idle, and may leave; else somebody is about to give it work."""
         with self._lock:
             is_idle = worker in self._idle
             if is_idle:
@@ -132,13 +164,16 @@ class _Worker(threading.Thread):
         self.jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     def run(self) -> None:
+        is_forgotten = False
         while True:
             try:
                 work = self.jobs.get(timeout=IDLE_S)
             except Empty:
-                if self._workers.dismiss(self):
+                if self._workers.dismiss(self) or is_forgotten:
                     return
+                is_forgotten = True  # whoever was about to was interrupted, if nothing comes for as long again
                 continue
+            is_forgotten = False
             if work is None:
                 return
             work()

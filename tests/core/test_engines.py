@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -95,10 +95,43 @@ def test_lanes_that_are_asked_in_turn_borrow_one_thread() -> None:
     threads = set()
     for lane in lanes:
         threads.add(lane.submit(threading.current_thread).result(10))
-        while lane._running:  # the answer is there a moment before the thread is given back
+        while lane._threads:  # the answer is there a moment before the thread is given back
             lane.submit(lambda: None).result(10)
             threading.Event().wait(0)
     assert len(threads - before) <= 2
+
+
+def test_who_is_interrupted_while_he_calls_a_thread_leaves_the_lane_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane, run = Lane("iris"), engines._workers.run
+    interrupts = iter([KeyboardInterrupt])
+
+    def interrupted(work: Callable[[], None]) -> None:
+        for each in interrupts:
+            raise each
+        run(work)
+
+    monkeypatch.setattr(engines._workers, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lane.submit(lambda: 1)
+    assert lane.submit(lambda: 2).result(10) == 2
+
+
+def test_a_thread_too_many_leaves_and_one_call_runs_at_a_time() -> None:
+    lane = Lane("iris")
+    with occupied(lane):
+        engines._workers.run(lane._live)
+        waiting = lane.submit(lambda: len(lane._threads))
+    assert waiting.result(10) == 1
+
+
+def test_a_thread_that_was_called_and_never_came_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = Lane("iris")
+    monkeypatch.setattr(engines._workers, "run", lambda work: None)
+    first = lane.submit(lambda: 1)
+    monkeypatch.undo()
+    monkeypatch.setattr(engines, "LOST_S", 0.0)
+    assert lane.submit(lambda: 2).result(10) == 2
+    assert first.result(10) == 1
 
 
 def test_a_thread_that_has_nothing_to_do_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
