@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -140,7 +141,10 @@ for number in range(1000):
 """
 
 
-def test_a_thousand_endpoints_stay_within_the_budget_of_ten(measured: Kernel, tmp_path: Path) -> None:
+def test_a_thousand_endpoints_stay_within_the_budget_of_ten(fresh: Callable[..., Kernel], tmp_path: Path) -> None:
+    measured = fresh()  # what the allocator has kept of other tests would be counted, or not, as it happens
+    measured.run(BIG).check()
+    measured.run(WARM).check()
     measured.run(THOUSAND.format(folder=str(tmp_path))).check()
     measured.run("nbserve.serve(str(folder / 'm0.joblib'), name='first', trust=True).predict([[1]])").check()
     measured.run("nbserve.stop_all()").check()
