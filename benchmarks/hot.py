@@ -29,20 +29,23 @@ from typing import Any
 COLUMNS = 8
 ROW = [round(0.1 * (i + 1), 1) for i in range(COLUMNS)]
 
-MODELS = """
+MODELS = (
+    """
 import json, sys, threading, time
 import numpy as np, orjson
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 draw = np.random.default_rng(0)
-X = draw.normal(size=(500, %d))
+X = draw.normal(size=(500, {COLUMNS}))
 y = (X[:, 0] + X[:, 1] > 0).astype(int)
-models = {
+models = {{
     "logistic": LogisticRegression().fit(X, y),
     "forest": RandomForestClassifier(100, random_state=0).fit(X, y),
-}
-""" % COLUMNS
+}}
+"""
+    % COLUMNS
+)
 
 RAW = """
 import asyncio, socket, uvicorn
@@ -118,7 +121,7 @@ serve = lambda: threading.Event().wait()
 
 LIVE = """
 def live():
-    \"\"\"Pure Python, as a cell runs it, between the lines `busy` and `idle`; how much of it got done in a second.\"\"\"
+    \"\"\"Pure Python, as a cell runs it, from the line `busy` to the line `idle`; then how fast it was.\"\"\"
     is_on = threading.Event()
     def spin():
         count, total, began, cpu = 0, 0, 0.0, 0.0
@@ -210,7 +213,7 @@ def main() -> None:
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
     parser.add_argument("--busy", action="store_true")
     given = parser.parse_args()
-    print(f"Python {platform.python_version()}, {platform.machine()}, medians of {given.rounds} × {given.seconds} s\n")
+    print(f"Python {platform.python_version()}, {platform.machine()}, medians of {given.rounds} of {given.seconds} s\n")
     chosen = [each for each in WORKLOADS if not given.only or each.name in given.only.split(",")]
     with _servers(given.contenders.split(",")) as servers:
         for workload in chosen:
@@ -278,8 +281,8 @@ def _report(workload: Workload, figures: dict[str, list[Measured]]) -> None:
         line = f"  {name:14} {rate:8.0f} req/s ({spread})  p50 {p50:7.0f} us  p99 "
         line += f"{_middle([each.p99_us for each in runs])[0]:7.0f} us"
         if ours and name != "nbserve":
-            line += f"   nbserve is {_middle([each.rate for each in ours])[0] / rate:5.2f} × its rate"
-            line += f", {_middle([each.p50_us for each in ours])[0] / p50:5.2f} × its p50"
+            line += f"   nbserve is {_middle([each.rate for each in ours])[0] / rate:5.2f} of its rate"
+            line += f", {_middle([each.p50_us for each in ours])[0] / p50:5.2f} of its p50"
         failed = sum(each.failed for each in runs)
         cell = statistics.median(each.cell_rate for each in runs)
         print(line + (f"   cell {cell:6.0f}/s" if cell else "") + (f"   FAILED {failed}" if failed else ""))

@@ -8,8 +8,9 @@ from functools import partial
 from time import perf_counter
 from uuid import uuid4
 
+from ..core.calls import Answer, Method
 from ..core.codecs import Call, encode
-from ..core.served import Answer, Method, Served
+from ..core.served import Served
 from ..errors import BodyIncomplete, BodyTooLarge, DeadlineExceeded, MediaTypeError, NbserveError
 from .answers import STATUS, error_bytes, error_headers
 from .asgi import Receive, Scope, Send, header, send_json

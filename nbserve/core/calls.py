@@ -1,0 +1,197 @@
+"""The calls of one model: where each runs, and what it comes to."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..errors import Busy, Fault, InputError, ModelError, NbserveError, OutputError
+from ..options import Options
+from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
+from .codecs import Call, Decoder
+from .component import Component
+from .custom import acquired, unwrapped
+from .engines import Lane
+from .output import Log, write_to, writing_to
+from .schema import Signature
+
+__all__ = ["Answer", "Callee", "Coroutines", "Method"]
+
+R = TypeVar("R")
+
+LONGEST_STREAM = 10_000_000
+
+
+class Coroutines(Protocol):
+    """A place where coroutines run, reached from any thread."""
+
+    def submit(self, coroutine: Coroutine[Any, Any, R]) -> Future[R]: ...
+
+    def is_here(self) -> bool:
+        """Whether the calling thread is the one that they run in."""
+        ...
+
+    def wait_here(self, future: Future[R]) -> R:
+        """The future's result, waited for in that very thread. Raises `ServerError` where that would be for ever."""
+        ...
+
+    def retire(self) -> None:
+        """No more calls are expected."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[R]):
+    """What a call came to, and how many rows it was about."""
+
+    value: R
+    rows: int | None
+
+
+class Method:
+    """One method of a model as it is served: what it takes, and how it is called."""
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        self.decode = Decoder(signature)
+        self._attribute = signature.attribute or signature.method
+
+    @property
+    def name(self) -> str:
+        return self.signature.method
+
+    def __call__(self, model: Any, call: Call) -> Any:
+        target = model if self._attribute == "__call__" else getattr(model, self._attribute)
+        return target(*call.args, **call.kwargs)
+
+
+class Callee:
+    """A model whose methods can be called: on its lane, or on the loop of the asynchronous ones. Thread-safe."""
+
+    def __init__(
+        self,
+        name: str,
+        component: Component[Any],
+        options: Options,
+        *,
+        coroutines: Coroutines,
+        log: Log,
+        lane: Lane | None = None,
+    ) -> None:
+        self.name = name
+        self.component = component
+        self.options = options
+        self.coroutines = coroutines
+        self.log = log
+        self.lane = lane or Lane(name, options.threads, options.queue)
+        self._awaiting = threading.Semaphore(options.queue)
+
+    def submit(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
+        """Run `finish(method(*read()))` where this model runs, with the model leased throughout.
+
+        The future raises `InputError`, `ModelError` or `LoadError` and nothing else. Raises `Busy` at once when the
+        queue is full.
+        """
+        if method.signature.is_async:
+            return self._submit_async(method, read, finish)
+        # no closure: its frame would hold this, and so the model, for as long as an error is kept
+        return self.lane.submit(partial(self._call, method, read, finish))
+
+    def _submit_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
+        if not self._awaiting.acquire(blocking=False):
+            raise Busy(f"{self.name} has {self.options.queue} calls waiting.", "Ask again later.")
+        awaiting = self._awaiting  # and not this: an error that is kept keeps its future
+        future = self.coroutines.submit(self._call_async(method, read, finish))
+        future.add_done_callback(lambda _: awaiting.release())
+        return future
+
+    def _call(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
+        call, is_in_model = None, False
+        try:
+            call = read()
+            with writing_to(self.log), self.component.lease() as model:
+                try:
+                    is_in_model = True
+                    value = method(unwrapped(model), call)
+                    if isinstance(value, (Awaitable, AsyncIterator)):  # a plain function before an asynchronous one
+                        value = self.coroutines.submit(self._settled(value)).result()
+                    is_in_model = False
+                    return Answer(finish(value), call.rows)
+                finally:
+                    del model
+        except BaseException as error:  # noqa: BLE001 - the user's code: even its SystemExit ends no thread of ours
+            failure, cause = self._translate(error, method, call, is_in_model), error
+        raise failure from (cause if failure is not cause else cause.__cause__)
+
+    async def _call_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
+        write_to(self.log)
+        call, is_in_model = None, False
+        try:
+            call = read()
+            model = await self._acquired()
+            try:
+                is_in_model = True
+                value = await self._settled(method(unwrapped(model), call))
+                is_in_model = False
+                return Answer(finish(value), call.rows)
+            finally:
+                del model
+                self.component.release()
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
+                raise
+            failure, cause = self._translate(error, method, call, is_in_model), error
+        forget_locals(cause)
+        raise failure from (cause if failure is not cause else cause.__cause__)
+
+    async def _settled(self, value: Any) -> Any:
+        """What an asynchronous method comes to."""
+        write_to(self.log)
+        if isinstance(value, AsyncIterator):
+            return await _listed(value)
+        return await value if isinstance(value, Awaitable) else value
+
+    async def _acquired(self) -> Any:
+        """The model, leased; a load is waited for without holding the loop up. Raises `LoadError`."""
+        with writing_to(self.log):
+            return await acquired(self.component)
+
+    def _translate(self, error: BaseException, method: Method, call: Call | None, is_in_model: bool) -> NbserveError:
+        if isinstance(error, NbserveError) and (not is_in_model or isinstance(error, OutputError)):
+            return error  # in the model it is of another endpoint that the model asked, and the model's affair
+        if method.signature.accepts_any_keyword and call is not None:
+            keyword = refused_keyword(error, call.kwargs)
+            if keyword is not None:
+                fault = Fault((keyword,), f"Unknown argument {keyword[:60]!r}.", "unknown_argument")
+                return InputError(fault.msg, "Leave it out.", faults=[fault])
+        if is_callers_fault(error):
+            return InputError(
+                f"The model does not accept this data: {reason_of(error)}",
+                "Send what its inspect page describes; after a new fit, refresh() describes it anew.",
+            )
+        self.log.write("".join(traceback.format_exception(error)) + "\n")
+        return ModelError(
+            f"{self.name}.{method.name} raised {reason_of(error).rstrip('.')}.",
+            f"Its traceback is in the endpoint's log: %nbserve log {self.name}",
+        )
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task is asked to end: a model may raise `CancelledError` for reasons of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _listed(values: AsyncIterator[Any]) -> list[Any]:
+    listed: list[Any] = []
+    async for value in values:
+        listed.append(value)
+        if len(listed) > LONGEST_STREAM:
+            raise OutputError("The model's answer does not end.", "Yield a bounded number of values.")
+    return listed
