@@ -29,8 +29,7 @@ from typing import Any
 COLUMNS = 8
 ROW = [round(0.1 * (i + 1), 1) for i in range(COLUMNS)]
 
-MODELS = (
-    """
+MODELS = f"""
 import json, sys, threading, time
 import numpy as np, orjson
 from sklearn.ensemble import RandomForestClassifier
@@ -44,8 +43,6 @@ models = {{
     "forest": RandomForestClassifier(100, random_state=0).fit(X, y),
 }}
 """
-    % COLUMNS
-)
 
 RAW = """
 import asyncio, socket, uvicorn
