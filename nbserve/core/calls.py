@@ -5,27 +5,33 @@ from __future__ import annotations
 import asyncio
 import threading
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from time import perf_counter, thread_time
+from typing import Any, Protocol, TypeVar
 
 from ..errors import Busy, Fault, InputError, ModelError, NbserveError, OutputError
 from ..options import Options
+from .batching import Answer, Batcher, Request
 from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
 from .codecs import Call, Decoder
-from .component import Component
+from .component import Component, leased_here
+from .cost import Cost
 from .custom import acquired, unwrapped
 from .engines import Lane
 from .output import Log, write_to, writing_to
-from .schema import Signature
+from .schema import DataKind, Signature
 
-__all__ = ["Answer", "Callee", "Coroutines", "Method"]
+__all__ = ["Callee", "Coroutines", "Method"]
 
 R = TypeVar("R")
 
 LONGEST_STREAM = 10_000_000
+
+READ_HERE_BYTES = 16 * 1024
+"""A larger body is not read on the loop of the one who asks."""
 
 
 class Coroutines(Protocol):
@@ -46,20 +52,17 @@ class Coroutines(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[R]):
-    """What a call came to, and how many rows it was about."""
-
-    value: R
-    rows: int | None
-
-
 class Method:
     """One method of a model as it is served: what it takes, and how it is called."""
 
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self.decode = Decoder(signature)
+        self.placement = self.decode.placement
+        self.cost = Cost()
+        self.pace = Cost()
+        self.batcher: Batcher | None = None
+        self.reads_quickly = _reads_quickly(signature)
         self._attribute = signature.attribute or signature.method
 
     @property
@@ -68,7 +71,11 @@ class Method:
 
     def __call__(self, model: Any, call: Call) -> Any:
         target = model if self._attribute == "__call__" else getattr(model, self._attribute)
-        return target(*call.args, **call.kwargs)
+        began, used = perf_counter(), thread_time()
+        answer = target(*call.args, **call.kwargs)
+        self.cost.note(call.rows or 1, thread_time() - used)
+        self.pace.note(call.rows or 1, perf_counter() - began)
+        return answer
 
 
 class Callee:
@@ -101,7 +108,54 @@ class Callee:
         if method.signature.is_async:
             return self._submit_async(method, read, finish)
         # no closure: its frame would hold this, and so the model, for as long as an error is kept
-        return self.lane.submit(partial(self._call, method, read, finish))
+        return self.lane.submit(partial(self.alone, method, read, finish))
+
+    def ask(self, method: Method, sent: bytes, finish: Callable[[Any], R]) -> asyncio.Future[Answer[R]]:
+        """The same for a body of bytes and whoever waits on a loop: calls that may share a run of the model do.
+
+        Raises `Busy`, and what is wrong with the body.
+        """
+        batcher = self._batcher_of(method)
+        if batcher is None:
+            return asyncio.wrap_future(self.submit(method, partial(method.decode.from_bytes, sent), finish))
+        is_small = len(sent) <= READ_HERE_BYTES and method.reads_quickly
+        call = method.decode.from_bytes(sent) if is_small else None
+        return batcher.ask(self, Request(partial(method.decode.from_bytes, sent), call, finish, len(sent)))
+
+    def _batcher_of(self, method: Method) -> Batcher | None:
+        """None for calls that do not share runs: nobody knows that they may, or the user says that they must not."""
+        if method.batcher is None and self._may_share(method.signature):
+            is_library = method.signature.row_wise and method.reads_quickly
+            method.batcher = Batcher(method, self.lane, self.options.queue, may_run_here=is_library)
+        return method.batcher
+
+    def _may_share(self, signature: Signature) -> bool:
+        wish = self.options.batch
+        is_known = signature.row_wise if wish == "auto" else wish == "on"
+        return is_known and not signature.is_async and signature.data is not None
+
+    @contextmanager
+    def leased(self) -> Iterator[Any]:
+        """The bare model for the length of a block in which it prints to the log. Raises `LoadError`."""
+        with writing_to(self.log), self.component.lease() as model:
+            bare = unwrapped(model)
+            del model
+            yield bare
+            del bare
+
+    @contextmanager
+    def leased_now(self) -> Iterator[Any]:
+        """The same without waiting: None when it is not loaded."""
+        model = self.component.try_acquire()
+        if model is None:
+            yield None
+            return
+        try:
+            with writing_to(self.log), leased_here(self.component):
+                yield unwrapped(model)
+        finally:
+            del model
+            self.component.release()
 
     def _submit_async(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
         if not self._awaiting.acquire(blocking=False):
@@ -111,7 +165,8 @@ class Callee:
         future.add_done_callback(lambda _: awaiting.release())
         return future
 
-    def _call(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
+    def alone(self, method: Method, read: Callable[[], Call], finish: Callable[[Any], R]) -> Answer[R]:
+        """One call by itself, here and now. Raises `NbserveError`s and nothing else."""
         call, is_in_model = None, False
         try:
             call = read()
@@ -180,6 +235,13 @@ class Callee:
             f"{self.name}.{method.name} raised {reason_of(error).rstrip('.')}.",
             f"Its traceback is in the endpoint's log: %nbserve log {self.name}",
         )
+
+
+def _reads_quickly(signature: Signature) -> bool:
+    """Whether no code of the user's takes part in reading a request."""
+    data, parameters = signature.data, signature.parameters
+    has_rows = data is not None and data.kind is not DataKind.VALUE and data.annotation is None
+    return has_rows and all(each.annotation is None for each in parameters)
 
 
 def _is_cancelled() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 
 from ..errors import Busy, ServerError
 from .blame import forget_locals
+from .cost import Cost
 
 __all__ = ["CoroutineThread", "Lane"]
 
@@ -29,17 +31,18 @@ class Lane:
     """
 
     def __init__(self, name: str, threads: int = 1, limit: int = 1024) -> None:
-        self._name = f"nbserve:{name}"
-        self._most_threads = threads
+        self.owner = name
+        self.threads = threads
         self._limit = limit
+        self._pace = Cost()
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
-        self._threads: set[threading.Thread] = set()
+        self._here: set[threading.Thread] = set()
         self._running = 0
         self._lock = threading.Lock()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
-        if threading.current_thread() in self._threads:
+        if threading.current_thread() in self._here:
             # the model calls its own endpoint: waiting for itself would be for ever
             _run(future, work)
             return future
@@ -47,17 +50,47 @@ class Lane:
             if len(self._queue) >= self._limit:
                 self._forget_cancelled()
             if len(self._queue) >= self._limit:
-                name = self._name.removeprefix("nbserve:")
-                raise Busy(f"{name} has {self._limit} calls waiting.", "Ask again later.")
-            self._queue.append((future, work))
-            needs_thread = self._running < self._most_threads
-            self._running += needs_thread
+                raise self._busy()
+            needs_thread = self._put(future, work)
         if needs_thread:
             _workers.run(self._live)
         return future
 
+    def push(self, work: Callable[[], None]) -> None:
+        """Run it in its turn; it is no call, raises nothing, and is not refused."""
+        with self._lock:
+            needs_thread = self._put(Future(), work)
+        if needs_thread:
+            _workers.run(self._live)
+
+    def enter(self) -> bool:
+        """Take a free place to run a call in the thread that one is in; whether there was one."""
+        with self._lock:
+            is_free = not self._queue and self._running < self.threads
+            self._running += is_free
+            return is_free
+
+    def leave(self) -> None:
+        """Give the place back, to whoever has begun to wait for it."""
+        with self._lock:
+            is_wanted = bool(self._queue)
+            self._running -= not is_wanted
+        if is_wanted:
+            _workers.run(self._live)
+
+    def _put(self, future: Future[Any], work: Callable[[], Any]) -> bool:
+        """Whether one more thread is wanted for it; the caller holds the lock."""
+        self._queue.append((future, work))
+        needs_thread = self._running < self.threads
+        self._running += needs_thread
+        return needs_thread
+
+    def _busy(self) -> Busy:
+        wait_s = len(self._queue) * (self._pace.of(1) or 0.0) / self.threads
+        return Busy(f"{self.owner} has {self._limit} calls waiting.", "Ask again later.", retry_after_s=wait_s)
+
     def is_like(self, threads: int, limit: int) -> bool:
-        return (self._most_threads, self._limit) == (threads, limit)
+        return (self.threads, self._limit) == (threads, limit)
 
     def _forget_cancelled(self) -> None:
         """Calls whose callers have given up wait no more."""
@@ -66,10 +99,12 @@ class Lane:
     def _live(self) -> None:
         """In a borrowed thread: call after call, until none waits."""
         thread = threading.current_thread()
-        thread.name = self._name
-        self._threads.add(thread)
+        thread.name = f"nbserve:{self.owner}"
+        self._here.add(thread)
         while (task := self._next(thread)) is not None:
+            began = time.perf_counter()
             _run(*task)
+            self._pace.note(1, time.perf_counter() - began)
             del task  # while it waits for the next, a thread holds neither arguments nor answers
 
     def _next(self, thread: threading.Thread) -> tuple[Future[Any], Callable[[], Any]] | None:
@@ -77,7 +112,7 @@ class Lane:
             if self._queue:
                 return self._queue.popleft()
             self._running -= 1
-            self._threads.discard(thread)
+            self._here.discard(thread)
             return None
 
 

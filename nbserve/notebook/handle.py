@@ -7,8 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
+from ..core.batching import Answer
 from ..core.blame import forget_locals
-from ..core.calls import Answer, Coroutines, Method
+from ..core.calls import Coroutines, Method
 from ..core.codecs import Call, bind, to_plain
 from ..core.output import is_serving
 from ..core.served import Served

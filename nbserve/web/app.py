@@ -30,6 +30,7 @@ from . import pages
 from .access import Access, Grant
 from .answers import STATUS, error_body, error_headers
 from .asgi import Receive, Scope, Send, wants_page
+from .patience import Patience
 from .predict import predict, refuse_large, send_error
 from .resources import ResourceRoutes
 from .routes import PAGE_HEADERS, endpoint_routes, is_listing, is_public, session_routes
@@ -73,6 +74,7 @@ class Door:
     def __init__(self, app: FastAPI, access: Access) -> None:
         self.app = app
         self._access = access
+        self._patience = Patience()
         self._registry: Registry = app.state.registry
         self._log: Log = app.state.log
         self._resources: ResourceRoutes = app.state.resources
@@ -89,7 +91,7 @@ class Door:
             if served is None or not self._is_call(served, method, scope):
                 await self._to_fastapi(scope, receive, send)
             elif scope["method"] == "POST":
-                await predict(served, method, scope, receive, send)
+                await predict(served, method, scope, receive, send, self._patience)
             elif method in served.methods:
                 raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
             else:

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import traceback
-from functools import partial
+from random import Random
 from time import perf_counter
-from uuid import uuid4
 
-from ..core.calls import Answer, Method
-from ..core.codecs import Call, encode
+from ..core.batching import Answer
+from ..core.codecs import encode
 from ..core.served import Served
 from ..errors import BodyIncomplete, BodyTooLarge, DeadlineExceeded, MediaTypeError, NbserveError
 from .answers import STATUS, error_bytes, error_headers
 from .asgi import Receive, Scope, Send, header, send_json
+from .hangup import Hangup
+from .patience import Patience
 
-__all__ = ["predict", "read_body", "refuse_large", "send_error"]
+__all__ = ["predict", "refuse_large", "send_error"]
 
 JSON_TYPES = ("application/json", "text/json")
 
+_ids = Random()  # noqa: S311 - it names a request and opens nothing; the user's own numbers stay as they are
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ids.seed)
 
-async def predict(served: Served, method: str, scope: Scope, receive: Receive, send: Send) -> None:
+
+async def predict(served: Served, method: str, scope: Scope, receive: Receive, send: Send, patience: Patience) -> None:
     """Answer one request to a model's method."""
-    predict_id = uuid4().hex
+    predict_id = f"{_ids.getrandbits(128):032x}"
     began = perf_counter()
     rows, failure, body = None, None, b""
     served.traffic.begin()
     try:
-        _check_type(scope)
-        sent = await read_body(scope, receive, served.options.body_limit, served.options.deadline_s)
-        answer = await _in_time(served, method, sent)
+        answer = await _in_time(served, method, scope, receive, patience)
         rows, body = answer.rows, b'{"predict_result":' + answer.value + b"}"
     except NbserveError as error:
         failure = error
@@ -46,18 +49,34 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
         await send_json(send, 200, body, {"x-predict-id": predict_id})
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, patience_s: float) -> bytes:
-    """The whole body.
-
-    Raises `BodyTooLarge` as soon as it is known to be over `limit` bytes, `BodyIncomplete` when its end does not come
-    within `patience_s`.
-    """
-    refuse_large(scope, limit)
+async def _in_time(served: Served, method: str, scope: Scope, receive: Receive, patience: Patience) -> Answer[bytes]:
+    """Reading and answering may take `deadline_s` each."""
+    headers = dict(reversed(scope["headers"]))  # of several, the first is what counts
+    _check_type(headers)
+    limit, patience_s = served.options.body_limit, served.options.deadline_s
+    _refuse_large(headers, limit)
+    sent = None
     try:
-        async with asyncio.timeout(patience_s):
-            return await _read_all(receive, limit)
+        with patience.of(patience_s) as wait:
+            sent = await _read_all(receive, limit)
+            wait.begin()
+            return await _answer(served, method, sent, receive)
     except TimeoutError:
-        raise BodyIncomplete(f"The body did not come to its end in {patience_s:g} s.", "Send all of it.") from None
+        if sent is None:
+            raise BodyIncomplete(f"The body did not come to its end in {patience_s:g} s.", "Send all of it.") from None
+        raise DeadlineExceeded(
+            f"The answer took longer than {patience_s:g} s.", "Send fewer rows, or raise --deadline."
+        ) from None
+
+
+async def _answer(served: Served, method: str, sent: bytes, receive: Receive) -> Answer[bytes]:
+    if not served.is_described:
+        await served.described()
+    future = served.ask(served.method(method), sent, encode)
+    if future.done():
+        return future.result()
+    with Hangup(receive, future):
+        return await future
 
 
 async def _read_all(receive: Receive, limit: int) -> bytes:
@@ -72,13 +91,17 @@ async def _read_all(receive: Receive, limit: int) -> bytes:
         is_complete = not message.get("more_body")
     if size > limit:
         raise _too_large(limit)
-    return b"".join(chunks)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def refuse_large(scope: Scope, limit: int) -> None:
     """Raises `BodyTooLarge` when the request itself says that it is."""
-    length = header(scope, b"content-length")
-    if length is not None and length.isdigit() and int(length) > limit:
+    _refuse_large(dict(reversed(scope["headers"])), limit)
+
+
+def _refuse_large(headers: dict[bytes, bytes], limit: int) -> None:
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
 
 
@@ -92,31 +115,17 @@ async def send_error(scope: Scope, send: Send, error: NbserveError, predict_id: 
     await send_json(send, STATUS[error.code], error_bytes(error, predict_id), headers)
 
 
-async def _in_time(served: Served, method: str, sent: bytes) -> Answer[bytes]:
-    try:
-        async with asyncio.timeout(served.options.deadline_s):
-            return await _answer(served, method, sent)
-    except TimeoutError:
-        raise DeadlineExceeded(
-            f"The answer took longer than {served.options.deadline_s:g} s.", "Send fewer rows, or raise --deadline."
-        ) from None
-
-
-async def _answer(served: Served, method: str, sent: bytes) -> Answer[bytes]:
-    if not served.is_described:
-        await served.described()
-    chosen = served.method(method)
-    return await asyncio.wrap_future(served.submit(chosen, partial(_read, chosen, sent), encode))
-
-
-def _read(method: Method, sent: bytes) -> Call:
-    return method.decode.from_bytes(sent)
-
-
-def _check_type(scope: Scope) -> None:
-    given = header(scope, b"content-type")
+def _check_type(headers: dict[bytes, bytes]) -> None:
+    given = headers.get(b"content-type")
     if given is None:
         return
+    if given != b"application/json":
+        _check_words(given.decode("latin-1"))
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise MediaTypeError("A compressed body is not read here.", "Send it without Content-Encoding.")
+
+
+def _check_words(given: str) -> None:
     media_type, _, parameters = given.partition(";")
     media_type = media_type.strip().lower()
     if media_type not in JSON_TYPES and not media_type.endswith("+json"):
@@ -126,8 +135,6 @@ def _check_type(scope: Scope) -> None:
     charset = parameters.replace(" ", "").lower().partition("charset=")[2].partition(";")[0].strip('"')
     if charset not in ("", "utf-8", "utf8"):
         raise MediaTypeError(f"JSON in {charset!r} is not read here.", "Send it as UTF-8.")
-    if header(scope, b"content-encoding") not in (None, "identity"):
-        raise MediaTypeError("A compressed body is not read here.", "Send it without Content-Encoding.")
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -43,7 +43,7 @@ class Decoder:
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self._names = Names(signature)
-        self._placement = Placement(signature)
+        self.placement = Placement(signature)
         self._data = None if signature.data is None else signature.data.name
         self._decoders = _decoders(signature)
 
@@ -77,7 +77,7 @@ class Decoder:
 
     def _placed(self, values: dict[str, Any]) -> Call:
         rows = None if self._data is None else _rows_of(values[self._data])
-        return self._placement.call(values, rows)
+        return self.placement.call(values, rows)
 
 
 def decode(signature: Signature, payload: Any) -> Call:
