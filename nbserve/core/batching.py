@@ -15,7 +15,7 @@ import orjson
 
 from ..errors import Busy, NbserveError
 from .blame import forget_locals
-from .codecs import Call, Placement, joined, layout_of, parted, sliced
+from .codecs import Call, Decoder, joined, layout_of, parted, sliced
 from .cost import Cost
 from .engines import Lane
 
@@ -50,7 +50,7 @@ class Called(Protocol):
     """One method of a model."""
 
     @property
-    def placement(self) -> Placement: ...
+    def decode(self) -> Decoder: ...
 
     @property
     def cost(self) -> Cost:
@@ -82,24 +82,44 @@ class Runner(Protocol):
 
 
 class Request:
-    """One call that waits, and the future of the one who asked, of a loop."""
+    """One call that waits, and the future of the one who asked, of a loop.
 
-    __slots__ = ("call", "finish", "future", "loop", "read", "size")
+    It is `call`, or `rows_sent` that nobody has read yet, or what `read` gives. `watch` is called on the loop if it is
+    not answered at once: somebody is to see to it that it does not wait for ever.
+    """
+
+    __slots__ = ("call", "finish", "future", "loop", "read", "rows", "rows_sent", "size", "watch")
 
     def __init__(
-        self, read: Callable[[], Call], call: Call | None, finish: Callable[[Any], Any], size: int = 0
+        self,
+        read: Callable[[], Call],
+        finish: Callable[[Any], Any],
+        *,
+        call: Call | None = None,
+        rows_sent: list[Any] | None = None,
+        size: int = 0,
+        watch: Callable[[asyncio.Future[Any]], None] | None = None,
     ) -> None:
         self.read = read
-        self.call = call
         self.finish = finish
+        self.call = call
+        self.rows_sent = rows_sent
+        self.rows = (1 if call is None else call.rows or 1) if rows_sent is None else len(rows_sent)
         self.size = size
+        self.watch = watch
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Answer[Any]] = self.loop.create_future()
 
     @property
-    def rows(self) -> int:
-        """How many rows it has, as far as they have been read."""
-        return 1 if self.call is None else self.call.rows or 1
+    def is_read(self) -> bool:
+        return self.call is not None or self.rows_sent is not None
+
+    def read_apart(self) -> Call:
+        """The call by itself. Raises `InputError`."""
+        if self.call is None:
+            self.call, self.rows_sent = self.read(), None
+            self.rows = self.call.rows or 1
+        return self.call
 
     def settle(self, answer: Answer[Any] | None, error: NbserveError | None) -> None:
         """On its loop: tell who waits, if anybody does still."""
@@ -124,17 +144,17 @@ class Batcher:
 
     def __init__(self, method: Called, lane: Lane, limit: int, *, may_run_here: bool) -> None:
         self._method = method
-        self._placement = method.placement
+        self._placement = method.decode.placement
         self._lane = lane
         self._limit = limit
         self._may_run_here = may_run_here
         self._waiting: deque[Request] = deque()
+        self._newest: list[Request] = []
         self._failed: list[Request] = []
         self._lock = threading.Lock()
         self._is_planned = False
         self._runs = 0
         self._can_part = True
-        self.runs_here = False
 
     def ask(self, runner: Runner, request: Request) -> asyncio.Future[Answer[Any]]:
         """The future of the request's answer. Raises `Busy`."""
@@ -144,6 +164,7 @@ class Batcher:
             if len(self._waiting) >= self._limit:
                 raise self._busy()
             self._waiting.append(request)
+            self._newest.append(request)
             is_first, self._is_planned = not self._is_planned, True
         if is_first:  # those that the loop has read in the same turn come along
             request.loop.call_soon(self._plan, runner)
@@ -169,15 +190,21 @@ class Batcher:
         """On the loop: run what waits here, if that is short, else see to it that the lane does."""
         with self._lock:
             self._is_planned = False
+            newest, self._newest = self._newest, []
             is_short = self._may_run_here and not self._runs and self._is_short()
-        self.runs_here = is_short and self._lane.enter()
-        if not self.runs_here:
+        if is_short and self._lane.enter():
+            try:
+                self._run_here(runner)
+            finally:
+                self._lane.leave()
+            self._plan_rest(runner)
+        else:
             self._to_lane(runner)
-            return
-        try:
-            self._run_here(runner)
-        finally:
-            self._lane.leave()
+        for each in newest:
+            if each.watch is not None and not each.future.done():
+                each.watch(each.future)
+
+    def _plan_rest(self, runner: Runner) -> None:
         with self._lock:
             has_failed, is_rest = bool(self._failed), bool(self._waiting) and not self._is_planned
             self._is_planned |= is_rest
@@ -194,8 +221,9 @@ class Batcher:
         requests = self._taken(min(self._method.cost.rows_within(HERE_S), self._most_rows()), only_read=True)
         rest: list[Request] = []
         for group in self._groups(requests):
+            call = self._joined(group)
             with runner.leased_now() as model:
-                outcomes = None if model is None else self._together(model, group)
+                outcomes = None if model is None or call is None else self._together(model, group, call)
                 del model
             if outcomes is None:
                 rest += group
@@ -217,7 +245,9 @@ class Batcher:
         requests = self._failed_ones() or self._taken(self._most_rows())
         outcomes: list[Outcome] = []
         try:
-            for group in self._groups(self._read(requests, runner, outcomes)):
+            unread = [each for each in requests if not each.is_read]
+            known = [each for each in requests if each.is_read]
+            for group in self._groups(known + self._read(unread, runner, outcomes)):
                 outcomes += self._answered(runner, group)
         finally:
             _deliver(outcomes)
@@ -248,7 +278,7 @@ class Batcher:
                     self._waiting.popleft()
                     continue
                 rows, size = rows + first.rows, size + first.size
-                if (taken and (rows > most_rows or size > MOST_BYTES)) or (only_read and first.call is None):
+                if (taken and (rows > most_rows or size > MOST_BYTES)) or (only_read and not first.is_read):
                     break
                 taken.append(self._waiting.popleft())
         return taken
@@ -258,7 +288,7 @@ class Batcher:
         read = []
         for each in requests:
             try:
-                each.call = each.read() if each.call is None else each.call
+                each.read_apart()
                 read.append(each)
             except BaseException:  # noqa: BLE001 - a user's own validator: by itself it is told what went wrong
                 outcomes.append(self._alone(runner, each))
@@ -272,8 +302,12 @@ class Batcher:
         return list(groups.values())
 
     def _key_of(self, request: Request) -> Hashable:
+        if not self._can_part:
+            return id(request)
         call = request.call
-        if call is None or not call.rows or not self._can_part:
+        if request.rows_sent is not None:
+            return "rows"
+        if call is None or not call.rows:
             return id(request)
         layout = layout_of(self._placement.data_of(call))
         if layout is None:
@@ -292,13 +326,24 @@ class Batcher:
         """The outcome of each, with the model leased throughout."""
         if len(group) == 1 and not self._is_oversize(group[0]):
             return [self._alone(runner, group[0])]
+        call = self._joined(group)
+        if call is None:
+            return self._read_apart(runner, group)
         try:
             with runner.leased() as model:
-                outcomes = self._together(model, group) if len(group) > 1 else self._in_pieces(model, group[0])
+                is_one = len(group) == 1
+                outcomes = self._in_pieces(model, group[0]) if is_one else self._together(model, group, call)
                 del model
         except NbserveError as error:
             return [(each, None, _again(error)) for each in group]
         return outcomes or self._halves(runner, group)
+
+    def _read_apart(self, runner: Runner, group: list[Request]) -> list[Outcome]:
+        """Somebody's rows are not plainly good: whose, is found by reading each."""
+        outcomes: list[Outcome] = []
+        for each in self._groups(self._read(group, runner, outcomes)):
+            outcomes += self._answered(runner, each)
+        return outcomes
 
     def _halves(self, runner: Runner, group: list[Request]) -> list[Outcome]:
         """A run has failed: somebody's rows are to blame, and nobody else is to pay for it."""
@@ -310,10 +355,10 @@ class Batcher:
     def _answered_again(self, runner: Runner, half: list[Request]) -> list[Outcome]:
         return [self._alone(runner, half[0])] if len(half) == 1 else self._answered(runner, half)
 
-    def _together(self, model: Any, group: list[Request]) -> list[Outcome] | None:
+    def _together(self, model: Any, group: list[Request], call: Call) -> list[Outcome] | None:
         """One run for all of them; None when it went wrong, or its answer cannot be told apart."""
         counts = [each.rows for each in group]
-        answer = self._tried(model, self._joined(group))
+        answer = self._tried(model, call)
         parts = None if answer is None else parted(answer, counts)
         if parts is None:
             self._can_part &= answer is None  # an answer of another kind: this method's calls run by themselves
@@ -322,8 +367,7 @@ class Batcher:
 
     def _in_pieces(self, model: Any, request: Request) -> list[Outcome] | None:
         """One call of too many rows, in several runs; None when that went wrong."""
-        call, rows = request.call, request.rows
-        assert call is not None
+        call, rows = request.read_apart(), request.rows
         data, found = self._placement.data_of(call), []
         for start in range(0, rows, MOST_ROWS):
             stop = min(rows, start + MOST_ROWS)
@@ -350,19 +394,20 @@ class Batcher:
             forget_locals(error)
             return None
 
-    def _joined(self, group: list[Request]) -> Call:
-        first = group[0].call
-        assert first is not None
+    def _joined(self, group: list[Request]) -> Call | None:
+        """The call of all; None when some of the rows must be looked at more closely."""
+        if group[0].rows_sent is not None:
+            return self._method.decode.of_rows([row for each in group for row in each.rows_sent or ()])
+        calls = [each.call for each in group if each.call is not None]
         if len(group) == 1:
-            return first
-        data = joined([self._placement.data_of(each.call) for each in group if each.call is not None])
-        return self._placement.with_data(first, data, len(data))
+            return calls[0]
+        data = joined([self._placement.data_of(call) for call in calls])
+        return self._placement.with_data(calls[0], data, len(data))
 
     def _is_oversize(self, request: Request) -> bool:
-        call = request.call
-        if call is None or request.rows <= MOST_ROWS or not self._can_part:
+        if request.rows <= MOST_ROWS or not self._can_part:
             return False
-        return layout_of(self._placement.data_of(call)) is not None
+        return request.call is None or layout_of(self._placement.data_of(request.call)) is not None
 
     def _alone(self, runner: Runner, request: Request) -> Outcome:
         """By itself, as if nobody else had asked."""

@@ -7,7 +7,7 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import perf_counter, thread_time
 from typing import Any, Protocol, TypeVar
@@ -58,7 +58,6 @@ class Method:
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self.decode = Decoder(signature)
-        self.placement = self.decode.placement
         self.cost = Cost()
         self.pace = Cost()
         self.batcher: Batcher | None = None
@@ -110,17 +109,31 @@ class Callee:
         # no closure: its frame would hold this, and so the model, for as long as an error is kept
         return self.lane.submit(partial(self.alone, method, read, finish))
 
-    def ask(self, method: Method, sent: bytes, finish: Callable[[Any], R]) -> asyncio.Future[Answer[R]]:
+    def ask(
+        self,
+        method: Method,
+        sent: bytes,
+        finish: Callable[[Any], R],
+        watch: Callable[[asyncio.Future[Any]], None] | None = None,
+    ) -> asyncio.Future[Answer[R]]:
         """The same for a body of bytes and whoever waits on a loop: calls that may share a run of the model do.
 
+        An answer that does not come at once is watched. Who no longer waits for it puts an error into the future.
         Raises `Busy`, and what is wrong with the body.
         """
-        batcher = self._batcher_of(method)
+        read = partial(method.decode.from_bytes, sent)
+        batcher = method.batcher or self._batcher_of(method)
         if batcher is None:
-            return asyncio.wrap_future(self.submit(method, partial(method.decode.from_bytes, sent), finish))
-        is_small = len(sent) <= READ_HERE_BYTES and method.reads_quickly
-        call = method.decode.from_bytes(sent) if is_small else None
-        return batcher.ask(self, Request(partial(method.decode.from_bytes, sent), call, finish, len(sent)))
+            future = _bridged(self.submit(method, read, finish))
+            if watch is not None:
+                watch(future)
+            return future
+        rows = call = None
+        if method.reads_quickly and len(sent) <= READ_HERE_BYTES:
+            rows = method.decode.plain_rows(sent)
+            call = read() if rows is None else None
+        request = Request(read, finish, call=call, rows_sent=rows, size=len(sent), watch=watch)
+        return batcher.ask(self, request)
 
     def _batcher_of(self, method: Method) -> Batcher | None:
         """None for calls that do not share runs: nobody knows that they may, or the user says that they must not."""
@@ -235,6 +248,32 @@ class Callee:
             f"{self.name}.{method.name} raised {reason_of(error).rstrip('.')}.",
             f"Its traceback is in the endpoint's log: %nbserve log {self.name}",
         )
+
+
+def _bridged(source: Future[R]) -> asyncio.Future[R]:
+    """The same on the running loop; what is done with there is taken back here, if it has not begun."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[R] = loop.create_future()
+
+    def copy() -> None:
+        if future.done():
+            return
+        if source.cancelled():
+            future.cancel()
+            return
+        error = source.exception()
+        if error is None:
+            future.set_result(source.result())
+        else:
+            future.set_exception(error)
+
+    def tell(_: object) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            loop.call_soon_threadsafe(copy)
+
+    future.add_done_callback(lambda _: source.cancel())
+    source.add_done_callback(tell)
+    return future
 
 
 def _reads_quickly(signature: Signature) -> bool:

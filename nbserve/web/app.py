@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -74,7 +75,7 @@ class Door:
     def __init__(self, app: FastAPI, access: Access) -> None:
         self.app = app
         self._access = access
-        self._patience = Patience()
+        self._patience: dict[float, Patience] = {}
         self._registry: Registry = app.state.registry
         self._log: Log = app.state.log
         self._resources: ResourceRoutes = app.state.resources
@@ -91,7 +92,7 @@ class Door:
             if served is None or not self._is_call(served, method, scope):
                 await self._to_fastapi(scope, receive, send)
             elif scope["method"] == "POST":
-                await predict(served, method, scope, receive, send, self._patience)
+                await predict(served, method, scope, receive, send, self._patience_of(served))
             elif method in served.methods:
                 raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
             else:
@@ -101,6 +102,14 @@ class Door:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
             self._log.write("".join(traceback.format_exception(error)))
             await self._refuse(NbserveError("The server failed.", "Its log has more."), scope, receive, send)
+
+    def _patience_of(self, served: Served) -> Patience:
+        seconds = served.options.deadline_s
+        patience = self._patience.get(seconds)
+        loop = asyncio.get_running_loop()
+        if patience is None or patience.loop is not loop:
+            patience = self._patience[seconds] = Patience(seconds, loop)
+        return patience
 
     def _is_call(self, served: Served, method: str, scope: Scope) -> bool:
         """Whether the model answers; one that was never seen answers what no resource does."""

@@ -1,87 +1,79 @@
-"""Deadlines of requests: one timer for all of one length, where a timer each would cost more than the model."""
+"""What ends the wait for an answer: its deadline, and a caller that hangs up."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["Patience", "Wait"]
+from ..errors import BodyIncomplete, DeadlineExceeded
+from .asgi import Receive
 
-
-class Wait:
-    """How long one request may take; it ends its task when that is over."""
-
-    __slots__ = ("_queue", "due", "is_over", "task")
-
-    def __init__(self, queue: _Queue, task: asyncio.Task[object]) -> None:
-        self._queue = queue
-        self.task = task
-        self.due = 0.0
-        self.is_over = False
-
-    def begin(self) -> None:
-        """From now on, also when it has begun before."""
-        queue = self._queue
-        queue.waits.pop(self, None)
-        self.due = queue.loop.time() + queue.seconds
-        queue.waits[self] = None
-        if queue.timer is None:
-            queue.timer = queue.loop.call_at(self.due, queue.expire)
-
-    def end(self) -> None:
-        self._queue.waits.pop(self, None)
-
-
-class _Queue:
-    """The waits of one length, on one loop: the first to begin is the first to end."""
-
-    def __init__(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
-        self.seconds = seconds
-        self.loop = loop
-        self.waits: dict[Wait, None] = {}
-        self.timer: asyncio.TimerHandle | None = None
-
-    def expire(self) -> None:
-        """End what is over; the timer is set anew for the first of the others."""
-        now, self.timer = self.loop.time(), None
-        over = []
-        for wait in self.waits:
-            if wait.due > now:
-                self.timer = self.loop.call_at(wait.due, self.expire)
-                break
-            over.append(wait)
-        for wait in over:
-            wait.end()
-            wait.is_over = True
-            wait.task.cancel()
+__all__ = ["Patience"]
 
 
 class Patience:
-    """The deadlines of all requests of a server, by their length."""
+    """The deadlines of one length, on one loop: one timer for all that wait, since the first to begin ends first."""
 
-    def __init__(self) -> None:
-        self._queues: dict[float, _Queue] = {}
+    def __init__(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._seconds = seconds
+        self._waits: dict[asyncio.Future[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
-    @contextmanager
-    def of(self, seconds: float) -> Iterator[Wait]:
-        """Raises `TimeoutError` in the task that it is entered in, `seconds` after `Wait.begin`."""
-        task = asyncio.current_task()
-        assert task is not None
-        wait = Wait(self._queue(seconds), task)
-        wait.begin()
+    def watch(self, future: asyncio.Future[Any], receive: Receive) -> None:
+        """From now on the future has to be done in time; it fails when the caller that `receive` is of hangs up."""
+        due = self._waits[future] = self.loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = self.loop.call_at(due, self._expire)
+        hangup = _Hangup(receive, future)
+        future.add_done_callback(hangup.end)
+        future.add_done_callback(self._forget)
+
+    def _forget(self, future: asyncio.Future[Any]) -> None:
+        self._waits.pop(future, None)
+
+    def _expire(self) -> None:
+        """End what is over; the timer is set anew for the first of the others."""
+        now, self._timer = self.loop.time(), None
+        for future, due in list(self._waits.items()):
+            if due > now:
+                self._timer = self.loop.call_at(due, self._expire)
+                return
+            self._forget(future)
+            if not future.done():
+                future.set_exception(overdue(self._seconds))
+
+
+class _Hangup:
+    """Fails a future when the caller of a request whose body was read hangs up, without a task that waits for that.
+
+    `receive` then has one thing left to say, and what it waits for is looked at directly.
+    """
+
+    def __init__(self, receive: Receive, future: asyncio.Future[Any]) -> None:
+        self._future = future
+        self._said: Any = receive()
+        if asyncio.iscoroutine(self._said):
+            self._look()
+
+    def end(self, _: object) -> None:
+        if asyncio.iscoroutine(self._said):
+            self._said.close()
+
+    def _look(self, _: object = None) -> None:
+        if self._future.done():
+            return
         try:
-            yield wait
-        except asyncio.CancelledError:
-            if wait.is_over and task.uncancel() == 0:
-                raise TimeoutError from None
-            raise
-        finally:
-            wait.end()
+            awaited = self._said.send(None)
+        except StopIteration as end:
+            if end.value["type"] == "http.disconnect":
+                self._future.set_exception(BodyIncomplete("The caller has hung up."))
+        except RuntimeError:  # it has ended already
+            return
+        else:
+            if isinstance(awaited, asyncio.Future):
+                awaited.add_done_callback(self._look)
 
-    def _queue(self, seconds: float) -> _Queue:
-        loop = asyncio.get_running_loop()
-        queue = self._queues.get(seconds)
-        if queue is None or queue.loop is not loop:
-            queue = self._queues[seconds] = _Queue(seconds, loop)
-        return queue
+
+def overdue(seconds: float) -> DeadlineExceeded:
+    return DeadlineExceeded(f"The answer took longer than {seconds:g} s.", "Send fewer rows, or raise --deadline.")

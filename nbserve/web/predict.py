@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import traceback
+from functools import partial
 from random import Random
 from time import perf_counter
+from typing import Any
 
-from ..core.batching import Answer
 from ..core.codecs import encode
 from ..core.served import Served
-from ..errors import BodyIncomplete, BodyTooLarge, DeadlineExceeded, MediaTypeError, NbserveError
+from ..errors import BodyIncomplete, BodyTooLarge, MediaTypeError, NbserveError
 from .answers import STATUS, error_bytes, error_headers
-from .asgi import Receive, Scope, Send, header, send_json
-from .hangup import Hangup
-from .patience import Patience
+from .asgi import Receive, Scope, Send, header, said_at_once, send_json
+from .patience import Patience, overdue
 
 __all__ = ["predict", "refuse_large", "send_error"]
 
@@ -26,13 +27,27 @@ if hasattr(os, "register_at_fork"):
 
 
 async def predict(served: Served, method: str, scope: Scope, receive: Receive, send: Send, patience: Patience) -> None:
-    """Answer one request to a model's method."""
-    predict_id = f"{_ids.getrandbits(128):032x}"
+    """Answer one request to a model's method. Reading and answering may take as long as the deadline each."""
+    predict_id = b"%032x" % _ids.getrandbits(128)
     began = perf_counter()
     rows, failure, body = None, None, b""
     served.traffic.begin()
     try:
-        answer = await _in_time(served, method, scope, receive, patience)
+        limit = served.options.body_limit
+        headers = dict(reversed(scope["headers"]))  # of several, the first is what counts
+        _check_type(headers)
+        _check_length(headers, limit)
+        message, rest = said_at_once(receive)
+        if rest is None and not message.get("more_body") and message["type"] == "http.request":
+            sent = message.get("body", b"")
+            if len(sent) > limit:
+                raise _too_large(limit)
+        else:
+            sent = await _read_in_time(message, rest, receive, limit, served.options.deadline_s)
+        if not served.is_described:
+            await _described_in_time(served)
+        watch = partial(patience.watch, receive=receive)
+        answer = await served.ask(served.method(method), sent, encode, watch)
         rows, body = answer.rows, b'{"predict_result":' + answer.value + b"}"
     except NbserveError as error:
         failure = error
@@ -44,62 +59,49 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
     finally:
         served.traffic.end(perf_counter() - began, rows, failure is not None or not body)
     if failure is not None:
-        await send_error(scope, send, failure, predict_id)
+        await send_error(scope, send, failure, predict_id.decode())
     else:
-        await send_json(send, 200, body, {"x-predict-id": predict_id})
+        await send_json(send, 200, body, [(b"x-predict-id", predict_id)])
 
 
-async def _in_time(served: Served, method: str, scope: Scope, receive: Receive, patience: Patience) -> Answer[bytes]:
-    """Reading and answering may take `deadline_s` each."""
-    headers = dict(reversed(scope["headers"]))  # of several, the first is what counts
-    _check_type(headers)
-    limit, patience_s = served.options.body_limit, served.options.deadline_s
-    _refuse_large(headers, limit)
-    sent = None
+async def _read_in_time(message: Any, rest: Any, receive: Receive, limit: int, patience_s: float) -> bytes:
+    """A body that comes in parts, or late. Raises `BodyIncomplete` when its end does not come in time."""
     try:
-        with patience.of(patience_s) as wait:
-            sent = await _read_all(receive, limit)
-            wait.begin()
-            return await _answer(served, method, sent, receive)
+        async with asyncio.timeout(patience_s):
+            return await _read_all(message if rest is None else await rest, receive, limit)
     except TimeoutError:
-        if sent is None:
-            raise BodyIncomplete(f"The body did not come to its end in {patience_s:g} s.", "Send all of it.") from None
-        raise DeadlineExceeded(
-            f"The answer took longer than {patience_s:g} s.", "Send fewer rows, or raise --deadline."
-        ) from None
+        raise BodyIncomplete(f"The body did not come to its end in {patience_s:g} s.", "Send all of it.") from None
 
 
-async def _answer(served: Served, method: str, sent: bytes, receive: Receive) -> Answer[bytes]:
-    if not served.is_described:
-        await served.described()
-    future = served.ask(served.method(method), sent, encode)
-    if future.done():
-        return future.result()
-    with Hangup(receive, future):
-        return await future
-
-
-async def _read_all(receive: Receive, limit: int) -> bytes:
+async def _read_all(message: Any, receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
-    size, is_complete = 0, False
-    while not is_complete and size <= limit:
-        message = await receive()
+    size = 0
+    while True:
         if message["type"] == "http.disconnect":
             raise BodyIncomplete("The body ended before it was complete.", "Send all of it.")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        is_complete = not message.get("more_body")
-    if size > limit:
-        raise _too_large(limit)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        if size > limit:
+            raise _too_large(limit)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+        message = await receive()
+
+
+async def _described_in_time(served: Served) -> None:
+    try:
+        async with asyncio.timeout(served.options.deadline_s):
+            await served.described()
+    except TimeoutError:
+        raise overdue(served.options.deadline_s) from None
 
 
 def refuse_large(scope: Scope, limit: int) -> None:
     """Raises `BodyTooLarge` when the request itself says that it is."""
-    _refuse_large(dict(reversed(scope["headers"])), limit)
+    _check_length(dict(reversed(scope["headers"])), limit)
 
 
-def _refuse_large(headers: dict[bytes, bytes], limit: int) -> None:
+def _check_length(headers: dict[bytes, bytes], limit: int) -> None:
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
@@ -112,7 +114,8 @@ async def send_error(scope: Scope, send: Send, error: NbserveError, predict_id: 
         headers["x-predict-id"] = predict_id
     if header(scope, b"expect") is not None:
         headers["connection"] = "close"  # the body was never asked for, and what comes next may be none
-    await send_json(send, STATUS[error.code], error_bytes(error, predict_id), headers)
+    encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    await send_json(send, STATUS[error.code], error_bytes(error, predict_id), encoded)
 
 
 def _check_type(headers: dict[bytes, bytes]) -> None:

@@ -46,6 +46,9 @@ class Decoder:
         self.placement = Placement(signature)
         self._data = None if signature.data is None else signature.data.name
         self._decoders = _decoders(signature)
+        matrix = self._decoders.get(self._data or "")
+        self._matrix = matrix if isinstance(matrix, Matrix) and matrix.joins_rows else None
+        self._rows_suffice = self._names.required == [self._data]
 
     def __call__(self, payload: Any) -> Call:
         faults = Faults()
@@ -67,6 +70,30 @@ class Decoder:
                 raise
             remedy = f"Send JSON like {_example_text(self.signature)}"
             raise BodyError(error.problem, remedy, faults=error.faults) from None
+
+    def plain_rows(self, body: bytes) -> list[Any] | None:
+        """The rows of a body that is nothing but rows, unread, to be joined with others' by `of_rows`.
+
+        None for a body that is to be read by itself, whatever is wrong with it.
+        """
+        if self._matrix is None or not self._rows_suffice:
+            return None
+        try:
+            payload = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return None
+        if type(payload) is dict and len(payload) == 1:
+            [(name, payload)] = payload.items()
+            if self._names.meaning(name) != self._data:
+                return None
+        return payload if type(payload) is list and payload and type(payload[0]) is list else None
+
+    def of_rows(self, rows: list[Any]) -> Call | None:
+        """The call of such rows, of one body or of many; None if one of them has to be looked at more closely."""
+        assert self._matrix is not None
+        assert self._data is not None
+        data = self._matrix.joined(rows)
+        return None if data is None else self.placement.call({self._data: data}, len(rows))
 
     def bind(self, given: Mapping[str, Any]) -> Call:
         """Native values in, as they are: only the names are checked."""
