@@ -94,6 +94,7 @@ class Request:
         self,
         read: Callable[[], Call],
         finish: Callable[[Any], Any],
+        loop: asyncio.AbstractEventLoop,
         *,
         call: Call | None = None,
         rows_sent: list[Any] | None = None,
@@ -107,8 +108,8 @@ class Request:
         self.rows = (1 if call is None else call.rows or 1) if rows_sent is None else len(rows_sent)
         self.size = size
         self.watch = watch
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Answer[Any]] = self.loop.create_future()
+        self.loop = loop
+        self.future: asyncio.Future[Answer[Any]] = loop.create_future()
 
     @property
     def is_read(self) -> bool:

@@ -17,7 +17,7 @@ from ..options import Options
 from .batching import Answer, Batcher, Request
 from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
 from .codecs import Call, Decoder
-from .component import Component, leased_here
+from .component import Component
 from .cost import Cost
 from .custom import acquired, unwrapped
 from .engines import Lane
@@ -29,6 +29,8 @@ __all__ = ["Callee", "Coroutines", "Method"]
 R = TypeVar("R")
 
 LONGEST_STREAM = 10_000_000
+
+SHORT_S = 0.3e-3
 
 READ_HERE_BYTES = 16 * 1024
 """A larger body is not read on the loop of the one who asks."""
@@ -70,10 +72,14 @@ class Method:
 
     def __call__(self, model: Any, call: Call) -> Any:
         target = model if self._attribute == "__call__" else getattr(model, self._attribute)
-        began, used = perf_counter(), thread_time()
+        rows = call.rows or 1
+        # the clock of a thread is slow to read, and tells nothing new of a call that takes no time at all
+        is_short = (self.pace.of(rows) or 1.0) < SHORT_S
+        used, began = 0.0 if is_short else thread_time(), perf_counter()
         answer = target(*call.args, **call.kwargs)
-        self.cost.note(call.rows or 1, thread_time() - used)
-        self.pace.note(call.rows or 1, perf_counter() - began)
+        took = perf_counter() - began
+        self.pace.note(rows, took)
+        self.cost.note(rows, took if is_short else thread_time() - used)
         return answer
 
 
@@ -114,9 +120,10 @@ class Callee:
         method: Method,
         sent: bytes,
         finish: Callable[[Any], R],
+        loop: asyncio.AbstractEventLoop,
         watch: Callable[[asyncio.Future[Any]], None] | None = None,
     ) -> asyncio.Future[Answer[R]]:
-        """The same for a body of bytes and whoever waits on a loop: calls that may share a run of the model do.
+        """The same for a body of bytes and who waits on the running loop; calls that may share a run of the model do.
 
         An answer that does not come at once is watched. Who no longer waits for it puts an error into the future.
         Raises `Busy`, and what is wrong with the body.
@@ -124,7 +131,7 @@ class Callee:
         read = partial(method.decode.from_bytes, sent)
         batcher = method.batcher or self._batcher_of(method)
         if batcher is None:
-            future = _bridged(self.submit(method, read, finish))
+            future = _bridged(self.submit(method, read, finish), loop)
             if watch is not None:
                 watch(future)
             return future
@@ -132,7 +139,7 @@ class Callee:
         if method.reads_quickly and len(sent) <= READ_HERE_BYTES:
             rows = method.decode.plain_rows(sent)
             call = read() if rows is None else None
-        request = Request(read, finish, call=call, rows_sent=rows, size=len(sent), watch=watch)
+        request = Request(read, finish, loop, call=call, rows_sent=rows, size=len(sent), watch=watch)
         return batcher.ask(self, request)
 
     def _batcher_of(self, method: Method) -> Batcher | None:
@@ -164,7 +171,7 @@ class Callee:
             yield None
             return
         try:
-            with writing_to(self.log), leased_here(self.component):
+            with writing_to(self.log):
                 yield unwrapped(model)
         finally:
             del model
@@ -250,9 +257,8 @@ class Callee:
         )
 
 
-def _bridged(source: Future[R]) -> asyncio.Future[R]:
-    """The same on the running loop; what is done with there is taken back here, if it has not begun."""
-    loop = asyncio.get_running_loop()
+def _bridged(source: Future[R], loop: asyncio.AbstractEventLoop) -> asyncio.Future[R]:
+    """The same on a loop; what is done with there is taken back here, if it has not begun."""
     future: asyncio.Future[R] = loop.create_future()
 
     def copy() -> None:

@@ -15,6 +15,7 @@ from ..core.served import Served
 from ..errors import BodyIncomplete, BodyTooLarge, MediaTypeError, NbserveError
 from .answers import STATUS, error_bytes, error_headers
 from .asgi import Receive, Scope, Send, header, said_at_once, send_json
+from .haste import haste
 from .patience import Patience, overdue
 
 __all__ = ["predict", "refuse_large", "send_error"]
@@ -32,6 +33,7 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
     began = perf_counter()
     rows, failure, body = None, None, b""
     served.traffic.begin()
+    haste.begin()
     try:
         limit = served.options.body_limit
         headers = dict(reversed(scope["headers"]))  # of several, the first is what counts
@@ -47,7 +49,7 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
         if not served.is_described:
             await _described_in_time(served)
         watch = partial(patience.watch, receive=receive)
-        answer = await served.ask(served.method(method), sent, encode, watch)
+        answer = await served.ask(served.method(method), sent, encode, patience.loop, watch)
         rows, body = answer.rows, b'{"predict_result":' + answer.value + b"}"
     except NbserveError as error:
         failure = error
@@ -57,6 +59,7 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
             "The server failed.", f"Its traceback is in the endpoint's log: %nbserve log {served.name}"
         )
     finally:
+        haste.end(patience.loop)
         served.traffic.end(perf_counter() - began, rows, failure is not None or not body)
     if failure is not None:
         await send_error(scope, send, failure, predict_id.decode())
