@@ -192,10 +192,10 @@ class Batcher:
         with self._lock:
             self._is_planned = False
             newest, self._newest = self._newest, []
-            is_short = self._may_run_here and not self._runs and self._is_short()
-        if is_short and self._lane.enter():
+            most_rows = self._rows_here()
+        if most_rows and self._lane.enter():
             try:
-                self._run_here(runner)
+                self._run_here(runner, most_rows)
             finally:
                 self._lane.leave()
             self._plan_rest(runner)
@@ -214,12 +214,16 @@ class Batcher:
         if is_rest:
             asyncio.get_running_loop().call_soon(self._plan, runner)
 
-    def _is_short(self) -> bool:
-        return bool(self._waiting) and self._waiting[0].rows <= self._method.cost.rows_within(HERE_S)
+    def _rows_here(self) -> int:
+        """How many rows a run on the loop may have; 0 if what waits longest has more, or is to run elsewhere."""
+        if not self._may_run_here or self._runs or not self._waiting:
+            return 0
+        most_rows = self._method.cost.rows_within(HERE_S)
+        return min(most_rows, self._most_rows()) if self._waiting[0].rows <= most_rows else 0
 
-    def _run_here(self, runner: Runner) -> None:
+    def _run_here(self, runner: Runner, most_rows: int) -> None:
         """One try with all of one layout; what is not answered so is left to the lane."""
-        requests = self._taken(min(self._method.cost.rows_within(HERE_S), self._most_rows()), only_read=True)
+        requests = self._taken(most_rows, only_read=True)
         rest: list[Request] = []
         for group in self._groups(requests):
             call = self._joined(group)
@@ -295,8 +299,10 @@ class Batcher:
                 outcomes.append(self._alone(runner, each))
         return read
 
-    def _groups(self, requests: Iterable[Request]) -> list[list[Request]]:
+    def _groups(self, requests: Sequence[Request]) -> list[list[Request]]:
         """The requests by what they must have in common to run together, in the order of their coming."""
+        if len(requests) == 1:
+            return [[*requests]]
         groups: dict[Hashable, list[Request]] = {}
         for each in requests:
             groups.setdefault(self._key_of(each), []).append(each)

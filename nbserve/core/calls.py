@@ -31,6 +31,8 @@ R = TypeVar("R")
 LONGEST_STREAM = 10_000_000
 
 SHORT_S = 0.3e-3
+NOTED = 8
+"""Of calls shorter than that, one of so many is noted."""
 
 READ_HERE_BYTES = 16 * 1024
 """A larger body is not read on the loop of the one who asks."""
@@ -62,6 +64,7 @@ class Method:
         self.decode = Decoder(signature)
         self.cost = Cost()
         self.pace = Cost()
+        self._calls = 0
         self.batcher: Batcher | None = None
         self.reads_quickly = _reads_quickly(signature)
         self._attribute = signature.attribute or signature.method
@@ -73,13 +76,15 @@ class Method:
     def __call__(self, model: Any, call: Call) -> Any:
         target = model if self._attribute == "__call__" else getattr(model, self._attribute)
         rows = call.rows or 1
-        # the clock of a thread is slow to read, and tells nothing new of a call that takes no time at all
         is_short = (self.pace.of(rows) or 1.0) < SHORT_S
+        # the clock of a thread is slow to read, and tells nothing new of a call that takes no time at all
         used, began = 0.0 if is_short else thread_time(), perf_counter()
         answer = target(*call.args, **call.kwargs)
         took = perf_counter() - began
-        self.pace.note(rows, took)
-        self.cost.note(rows, took if is_short else thread_time() - used)
+        self._calls += 1
+        if not is_short or took > SHORT_S or self._calls % NOTED == 0:
+            self.pace.note(rows, took)
+            self.cost.note(rows, took if is_short else thread_time() - used)
         return answer
 
 

@@ -58,9 +58,15 @@ class Matrix:
         return self._width is not None and self._dtype == "float64" and is_array
 
     def joined(self, rows: list[Any]) -> Any:
-        """What the model is given for the rows; None if not all are plainly good."""
-        array = self._read(rows)
-        return None if array is None else self._contained(array)
+        """What the model is given for rows of JSON, whose numbers are finite; None if not all are plainly good."""
+        import numpy as np
+
+        try:
+            array = np.array(rows)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        is_good = array.ndim == 2 and array.shape[1] == self._width and array.dtype.kind in "fiub"
+        return self._contained(array.astype("float64", copy=False)) if is_good else None
 
     def _range_of(self, dtype: str | None) -> tuple[float, float] | None:
         if self._is_integer:
