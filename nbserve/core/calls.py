@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from ..errors import Busy, Fault, InputError, ModelError, NbserveError, OutputError
 from ..options import Options
-from .batching import Answer, Batcher, Request
+from .batching import Batcher
 from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
 from .codecs import Call, Decoder
 from .component import Component
@@ -23,6 +23,7 @@ from .custom import acquired, unwrapped
 from .engines import Lane
 from .output import Log, write_to, writing_to
 from .schema import DataKind, Signature
+from .sharing import Answer, Request
 
 __all__ = ["Callee", "Coroutines", "Method"]
 

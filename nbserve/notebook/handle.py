@@ -7,12 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
-from ..core.batching import Answer
 from ..core.blame import forget_locals
 from ..core.calls import Coroutines, Method
 from ..core.codecs import Call, bind, to_plain
 from ..core.output import is_serving
 from ..core.served import Served
+from ..core.sharing import Answer
 from ..errors import DeadlineExceeded, NbserveError, NotFound
 
 if TYPE_CHECKING:

@@ -115,8 +115,9 @@ def _pandas_cut(frame: Any, start: int, stop: int) -> Any:
     return frame.iloc[start:stop]
 
 
-def _list_layout(values: Any) -> Hashable | None:  # noqa: ARG001 - lists are joined whatever they hold
-    return "list"
+def _list_layout(values: Any) -> Hashable | None:
+    """The types in it: what is made of whole numbers and of fractions may differ."""
+    return frozenset(tuple(map(type, each)) if type(each) is list else type(each) for each in values)
 
 
 def _list_length(values: Any) -> int:
