@@ -109,7 +109,7 @@ class Batcher:
 
     def _rows_here(self) -> int:
         """How many rows a run on the loop may have; 0 if what waits longest has more, or is to run elsewhere."""
-        if not self._may_run_here or self._runs or not self._waiting:
+        if not self._may_run_here or self._runs or not self._waiting or not self._waiting[0].is_read:
             return 0
         most_rows = self._method.cost.rows_within(HERE_S)
         return min(most_rows, self._most_rows()) if self._waiting[0].rows <= most_rows else 0

@@ -233,6 +233,17 @@ def test_a_short_run_takes_place_on_the_loop_and_a_long_one_on_the_lane() -> Non
         assert seen == [place]
 
 
+def test_a_large_body_is_read_on_the_lane_however_short_the_runs_are() -> None:
+    desk = Desk(logistic_on_arrays())
+    for _ in range(100):
+        desk.methods["predict"].cost.note(1, 1e-5)
+    rows = np.resize(iris_array(), (2000, 4)).tolist()
+    small = [[5.1, 3.5, 1.4, 0.2]]
+    answers = desk.together(small, rows, small)
+    assert [len(each) for each in answers] == [1, 2000, 1]
+    assert desk.together(rows) == [answers[1]]
+
+
 def test_the_users_own_code_never_runs_on_the_loop() -> None:
     model = Rows()
     desk = Desk(model, batch="on")
