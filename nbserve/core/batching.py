@@ -23,6 +23,9 @@ MOST_BYTES = 16 * 1024**2
 """Of bodies in one run."""
 
 FEWEST_ROWS = 8
+MOST_AWAITED = 64
+"""With so many a run is not held back for more."""
+
 WORTHWHILE = 0.05
 """Rows are joined up to the number from which on the fixed part of a run is less than this share of it."""
 
@@ -46,6 +49,8 @@ class Batcher:
         self._failed: list[Request] = []
         self._lock = threading.Lock()
         self._is_planned = False
+        self._seen = 0
+        self._usual = 1
         self._runs = 0
 
     def ask(self, runner: Runner, request: Request) -> asyncio.Future[Answer[Any]]:
@@ -81,6 +86,9 @@ class Batcher:
     def _plan(self, runner: Runner) -> None:
         """On the loop: run what waits here, if that is short, else see to it that the lane does."""
         with self._lock:
+            if self._more_are_coming():
+                self._waiting[0].loop.call_soon(self._plan, runner)
+                return
             self._is_planned = False
             newest, self._newest = self._newest, []
             most_rows = self._rows_here()
@@ -97,6 +105,20 @@ class Batcher:
             for each in newest:
                 if each.watch is not None and not each.future.done():
                     each.watch(each.future)
+
+    def _more_are_coming(self) -> bool:
+        """Whether to look again after another turn of the loop.
+
+        As long as each turn brings more, up to as many as ran together lately: their callers answer to one another.
+        Who comes alone waits for no turn.
+        """
+        count = len(self._waiting)
+        if not self._runs and self._seen < count < self._usual:
+            self._seen = count
+            return True
+        self._seen = 0
+        self._usual = min(MOST_AWAITED, max(count, self._usual - 1 - self._usual // 8))
+        return False
 
     def _plan_rest(self, runner: Runner) -> None:
         with self._lock:

@@ -147,6 +147,32 @@ def test_a_lone_call_runs_at_once() -> None:
     assert model.sizes == [1]
 
 
+def test_a_run_is_held_back_while_each_turn_of_the_loop_brings_more_of_those_who_ran_together_lately() -> None:
+    model = Rows()
+    model.may_leave.set()
+    desk = Desk(model, batch="on")
+
+    async def main() -> None:
+        await asyncio.gather(*[desk.ask([[1.0]]) for _ in range(4)])
+        await asyncio.to_thread(desk.rest)
+        model.sizes.clear()
+        asked = []
+        for _ in range(4):
+            asked.append(desk.ask([[1.0]]))
+            await asyncio.sleep(0)
+        await asyncio.gather(*asked)
+        await asyncio.to_thread(desk.rest)
+        assert model.sizes == [4]
+        model.sizes.clear()
+        asked = [desk.ask([[1.0]])]
+        for _ in range(3):  # nobody comes any more
+            await asyncio.sleep(0)
+        assert desk.methods["predict"].batcher._runs or asked[0].done()
+        await asked[0]
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("batch", ["auto", "off"])
 def test_calls_of_a_model_that_nobody_knows_run_by_themselves(batch: str) -> None:
     model = Rows()
