@@ -10,10 +10,16 @@ import orjson
 from ...errors import OutputError
 from .moments import numpy_duration, numpy_moment
 
-__all__ = ["LIBRARIES", "MOST_CELLS"]
+__all__ = ["LIBRARIES", "MOST_CELLS", "is_plain_array"]
 
 MOST_CELLS = 50_000_000
 """Cells up to which a sparse matrix is written in full."""
+
+
+def is_plain_array(array: Any) -> bool:
+    """Whether orjson writes the array as it stands: numbers of at most 8 bytes, in order."""
+    dtype = array.dtype
+    return dtype.kind in "fiub" and dtype.itemsize <= 8 and dtype.isnative and array.ndim and array.flags.c_contiguous
 
 
 def _array(value: Any) -> Any:
