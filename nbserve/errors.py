@@ -20,6 +20,7 @@
     │   └── TokenRefused
     ├── NotFound
     ├── MethodNotAllowed
+    ├── NotAcceptable
     ├── Conflict
     ├── Busy
     ├── DeadlineExceeded
@@ -52,6 +53,7 @@ __all__ = [
     "ModelError",
     "ModelRefused",
     "NbserveError",
+    "NotAcceptable",
     "NotFitted",
     "NotFound",
     "OptionError",
@@ -214,6 +216,12 @@ class MethodNotAllowed(NbserveError):
     def __init__(self, problem: str, remedy: str = "", *, allowed: Sequence[str] = ()) -> None:
         super().__init__(problem, remedy)
         self.allowed = tuple(allowed)
+
+
+class NotAcceptable(NbserveError):
+    """The answer cannot be given in any of the forms that are asked for."""
+
+    code = "not_acceptable"
 
 
 class Conflict(NbserveError):

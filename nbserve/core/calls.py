@@ -16,7 +16,7 @@ from ..errors import Busy, Conflict, Fault, InputError, ModelError, NbserveError
 from ..options import Options
 from .batching import Batcher
 from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
-from .codecs import Call, Decoder
+from .codecs import Body, Call, Decoder
 from .component import Component
 from .cost import Cost
 from .custom import acquired, unwrapped
@@ -134,7 +134,7 @@ class Callee:
     def ask(
         self,
         method: Method,
-        sent: bytes,
+        sent: bytes | Body,
         finish: Callable[[Any], R],
         loop: asyncio.AbstractEventLoop,
         watch: Callable[[asyncio.Future[Any]], None] | None = None,
@@ -152,7 +152,9 @@ class Callee:
                 watch(future)
             return future
         rows = call = None
-        if method.reads_quickly and len(sent) <= READ_HERE_BYTES:
+        if isinstance(sent, Body):
+            call = read(method) if method.reads_quickly and sent.is_quick else None
+        elif method.reads_quickly and len(sent) <= READ_HERE_BYTES:
             rows = method.decode.plain_rows(sent)
             call = read(method) if rows is None else None
         request = Request(read, finish, loop, call=call, rows_sent=rows, size=len(sent), watch=watch)
@@ -295,8 +297,8 @@ class Callee:
         )
 
 
-def _read(sent: bytes, method: Method) -> Call:
-    return method.decode.from_bytes(sent)
+def _read(sent: bytes | Body, method: Method) -> Call:
+    return sent.read(method.decode) if isinstance(sent, Body) else method.decode.from_bytes(sent)
 
 
 def _bridged(source: Future[R], loop: asyncio.AbstractEventLoop) -> asyncio.Future[R]:

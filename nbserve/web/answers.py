@@ -19,6 +19,7 @@ STATUS: dict[str, int] = {
     "token_refused": 403,
     "not_found": 404,
     "method_not_allowed": 405,
+    "not_acceptable": 406,
     "body_incomplete": 408,
     "conflict": 409,
     "body_too_large": 413,

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
 from time import perf_counter
 from typing import Any
 
-from ..core.codecs import encode
+from ..core.codecs import Body, Bounds, Medium, accepted, arguments_of, encode, sent_as
+from ..core.schema import Signature
 from ..core.served import Served
-from ..errors import BodyIncomplete, BodyTooLarge, MediaTypeError, NbserveError
+from ..errors import BodyIncomplete, BodyTooLarge, MediaTypeError, NbserveError, NotAcceptable
 from .answers import STATUS, error_bytes, error_headers
-from .asgi import Receive, Scope, Send, header, said_at_once, send_json
+from .asgi import Receive, Scope, Send, header, said_at_once, send_body
 from .haste import haste
 from .patience import Patience, overdue
 
 __all__ = ["predict", "refuse_large", "send_error"]
 
-JSON_TYPES = ("application/json", "text/json")
+JSON = b"application/json"
+_ANYTHING = frozenset({b"*/*", JSON})
+_NO_MEDIUM: tuple[None, dict[str, str]] = (None, {})
 
 _ids = Random()  # noqa: S311 - it names a request and opens nothing; the user's own numbers stay as they are
 if hasattr(os, "register_at_fork"):
@@ -32,12 +36,16 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
     predict_id = b"%032x" % _ids.getrandbits(128)
     began = perf_counter()
     rows, failure, body = None, None, b""
+    wanted: Medium | None = None
     served.traffic.begin()
     haste.begin()
     try:
         limit = served.options.body_limit
         headers = dict(reversed(scope["headers"]))  # of several, the first is what counts
-        _check_type(headers)
+        kind, accept = headers.get(b"content-type"), headers.get(b"accept")
+        medium, parameters = _NO_MEDIUM if kind is None or kind == JSON else sent_as(kind.decode("latin-1"))
+        wanted = None if accept is None or accept in _ANYTHING else accepted(accept.decode("latin-1"))
+        _check_coding(headers)
         _check_length(headers, limit)
         message, rest = said_at_once(receive)
         if rest is None and not message.get("more_body") and message["type"] == "http.request":
@@ -49,8 +57,13 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
         if not served.is_described:
             await _described_in_time(served)
         watch = partial(patience.watch, receive=receive)
-        answer = await served.ask(served.method(method), sent, encode, patience.loop, watch)
-        rows, body = answer.rows, b'{"predict_result":' + answer.value + b"}"
+        asked = served.method(method)
+        if medium is not None:
+            sent = _body(medium, parameters, sent, scope, limit)
+        answer = await served.ask(
+            asked, sent, encode if wanted is None else _writer(wanted, asked.signature), patience.loop, watch
+        )
+        rows, body = answer.rows, b'{"predict_result":' + answer.value + b"}" if wanted is None else answer.value
     except NbserveError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - a fault of ours is answered like any other
@@ -64,7 +77,8 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
     if failure is not None:
         await send_error(scope, send, failure, predict_id.decode())
     else:
-        await send_json(send, 200, body, [(b"x-predict-id", predict_id)])
+        kind = JSON if wanted is None else wanted.answered_as.encode()
+        await send_body(send, 200, kind, body, [(b"x-predict-id", predict_id)])
 
 
 async def _read_in_time(message: Any, rest: Any, receive: Receive, limit: int, patience_s: float) -> bytes:
@@ -118,29 +132,24 @@ async def send_error(scope: Scope, send: Send, error: NbserveError, predict_id: 
     if header(scope, b"expect") is not None:
         headers["connection"] = "close"  # the body was never asked for, and what comes next may be none
     encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-    await send_json(send, STATUS[error.code], error_bytes(error, predict_id), encoded)
+    await send_body(send, STATUS[error.code], JSON, error_bytes(error, predict_id), encoded)
 
 
-def _check_type(headers: dict[bytes, bytes]) -> None:
-    given = headers.get(b"content-type")
-    if given is None:
-        return
-    if given != b"application/json":
-        _check_words(given.decode("latin-1"))
+def _check_coding(headers: dict[bytes, bytes]) -> None:
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise MediaTypeError("A compressed body is not read here.", "Send it without Content-Encoding.")
 
 
-def _check_words(given: str) -> None:
-    media_type, _, parameters = given.partition(";")
-    media_type = media_type.strip().lower()
-    if media_type not in JSON_TYPES and not media_type.endswith("+json"):
-        raise MediaTypeError(
-            f"The content type {media_type!r} is not read here.", "Send JSON with 'Content-Type: application/json'."
-        )
-    charset = parameters.replace(" ", "").lower().partition("charset=")[2].partition(";")[0].strip('"')
-    if charset not in ("", "utf-8", "utf8"):
-        raise MediaTypeError(f"JSON in {charset!r} is not read here.", "Send it as UTF-8.")
+def _body(medium: Medium, parameters: Mapping[str, str], content: bytes, scope: Scope, limit: int) -> Body:
+    if not medium.is_available:
+        raise MediaTypeError(f"{medium.title} is not read here.", medium.remedy)
+    return Body(medium, content, Bounds(limit), parameters, arguments_of(scope["query_string"]))
+
+
+def _writer(medium: Medium, signature: Signature) -> Callable[[Any], bytes]:
+    if not medium.is_available:
+        raise NotAcceptable(f"{medium.title} is not written here.", medium.remedy)
+    return lambda answer: medium.write(answer, signature)
 
 
 def _too_large(limit: int) -> BodyTooLarge:

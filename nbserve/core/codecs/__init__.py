@@ -7,12 +7,19 @@ from .call import Call, Placement
 from .decode import Decoder, bind, decode
 from .encode import encode, to_plain
 from .joining import joined, layout_of, parted, sliced
+from .media import MEDIA, Body, Bounds, Medium, accepted, arguments_of, sent_as
 from .schemas import request_schema, response_schema
 
 __all__ = [
+    "MEDIA",
+    "Body",
+    "Bounds",
     "Call",
     "Decoder",
+    "Medium",
     "Placement",
+    "accepted",
+    "arguments_of",
     "bind",
     "decode",
     "encode",
@@ -22,6 +29,7 @@ __all__ = [
     "parted",
     "request_schema",
     "response_schema",
+    "sent_as",
     "sliced",
     "to_plain",
 ]

@@ -10,9 +10,11 @@ import orjson
 from ...errors import BodyError
 from ..schema import DataArgument, DataKind, Signature
 from .annotations import annotated
+from .blocks import Block, Grid
 from .body import parse_json
 from .call import Call, Placement
 from .faults import Faults, Loc
+from .intake import intake_of
 from .matrices import Matrix
 from .names import Names
 from .tables import Table
@@ -48,6 +50,9 @@ class Decoder:
         self._decoders = _decoders(signature)
         matrix = self._decoders.get(self._data or "")
         self._matrix = matrix if isinstance(matrix, Matrix) and matrix.joins_rows else None
+        self._intake = (
+            None if signature.data is None else intake_of(signature.data, self._decoders[signature.data.name])
+        )
         self._rows_suffice = self._names.required == [self._data]
 
     def __call__(self, payload: Any) -> Call:
@@ -70,6 +75,18 @@ class Decoder:
                 raise
             remedy = f"Send JSON like {_example_text(self.signature)}"
             raise BodyError(error.problem, remedy, faults=error.faults) from None
+
+    def of_sent(self, sent: Block | Grid, arguments: Mapping[str, Any]) -> Call:
+        """The call of an array or of columns that were sent, and of the other arguments beside them."""
+        assert self._data is not None
+        assert self._intake is not None
+        faults = Faults()
+        values: dict[str, Any] = {}
+        for name, (loc, value) in self._names.sort({self._data: sent, **arguments}, faults).items():
+            decode = self._intake if value is sent else self._decoders.get(name)
+            values[name] = value if decode is None else decode(value, loc, faults)
+        faults.check()
+        return self._placed(values)
 
     def plain_rows(self, body: bytes) -> list[Any] | None:
         """The rows of a body that is nothing but rows, unread, to be joined with others' by `of_rows`.
