@@ -14,7 +14,7 @@ from .blocks import Block, Grid, Vector, plain_rows
 from .faults import Faults, Loc
 from .matrices import Matrix
 from .rows import Sheet, called, order_of, refuse_empty
-from .tables import Table, built, float_frame, is_float, polars_frame
+from .tables import Table, float_frame, is_float, pandas_column, polars_frame, text_dtype
 from .values import Free, Texts
 from .vectors import column_of, numbers_of, suspects_in
 
@@ -76,7 +76,7 @@ class TableIntake:
 
     def _slowly(self, i: int, grid: Grid, order: Sequence[int], loc: Loc, faults: Faults, index: Any) -> Any:
         checked = self._checked(i, grid, order, loc, faults)
-        return None if len(faults) else built(self._features[i], checked, index)
+        return None if len(faults) else pandas_column(self._features[i], checked, index)
 
     def _polars_frame(self, grid: Grid, order: Sequence[int], loc: Loc, faults: Faults) -> Any:
         import polars as pl
@@ -113,14 +113,15 @@ class MatrixIntake:
         self._feature = Feature("", matrix.datatype, matrix.dtype, nullable=matrix.nullable)
 
     def __call__(self, sent: Sent, loc: Loc, faults: Faults) -> Any:
-        array = self._stacked(sent, loc, faults) if isinstance(sent, Grid) else self._shaped(sent.array, loc, faults)
-        if array is None:
-            return None
-        numbers = numbers_of(array, self._feature)
-        return self._matrix.contained(numbers) if numbers is not None else self._refused(array, loc, faults)
+        if isinstance(sent, Grid):
+            return self._of_columns(sent, loc, faults)
+        return self._of_array(sent.array, loc, faults) if self._is_fit(sent.array, loc, faults) else None
 
-    def _stacked(self, grid: Grid, loc: Loc, faults: Faults) -> Any:
-        """The array that the columns are; None if there are faults."""
+    def _of_array(self, array: Any, loc: Loc, faults: Faults) -> Any:
+        numbers = numbers_of(array, self._feature)
+        return self._refused(array, loc, faults) if numbers is None else self._matrix.contained(numbers)
+
+    def _of_columns(self, grid: Grid, loc: Loc, faults: Faults) -> Any:
         names: list[Any] = self._names or list(range(self._matrix.width or len(grid.columns)))
         order = order_of(grid.names if self._names else None, len(grid.columns), names, loc, faults)
         if order is None:
@@ -129,7 +130,7 @@ class MatrixIntake:
             refuse_empty(loc, faults)
             return None
         array = grid.stacked(order, self._feature.datatype)
-        return self._read(grid, order, loc, faults) if array is None else array
+        return self._read(grid, order, loc, faults) if array is None else self._of_array(array, loc, faults)
 
     def _read(self, grid: Grid, order: Sequence[int], loc: Loc, faults: Faults) -> Any:
         """By way of JSON's values."""
@@ -141,7 +142,7 @@ class MatrixIntake:
             return self._matrix.checked([dict(zip(self._names, row, strict=True)) for row in rows], loc, faults)
         return self._matrix.checked([list(row) for row in rows], loc, faults)
 
-    def _shaped(self, array: Any, loc: Loc, faults: Faults) -> Any:
+    def _is_fit(self, array: Any, loc: Loc, faults: Faults) -> bool:
         width = self._matrix.width
         is_wrong = array.ndim < 2 if width is None else array.ndim != 2 or array.shape[1] != width
         if is_wrong:
@@ -153,7 +154,7 @@ class MatrixIntake:
         elif array.dtype.kind not in "fiub":
             problem = f"{called(loc)} is an array of {array.dtype.name}, the model expects numbers."
             faults.add(loc, problem, "number_expected", "Send an array of numbers.")
-        return None if len(faults) else array
+        return not len(faults)
 
     def _refused(self, array: Any, loc: Loc, faults: Faults) -> Any:
         """Says which values are not good; where all are, they are."""
@@ -233,7 +234,7 @@ def _shape_text(array: Any) -> str:
 
 
 def _rows_in(value: Any) -> int:
-    return int(value.shape[0]) if value.ndim else 1
+    return int(value.shape[0])
 
 
 def _pandas_frame(grid: Grid) -> Any:
@@ -247,8 +248,6 @@ def _pandas_frame(grid: Grid) -> Any:
 def _pandas_column(vector: Vector) -> Any:
     import numpy as np
     import pandas as pd
-
-    from .tables import text_dtype
 
     array = vector.array(Datatype.ANY)
     if array is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from ..schema import Container, DataArgument, Datatype
@@ -14,6 +16,7 @@ from .tables import Table, is_frame
 __all__ = ["Matrix"]
 
 MOST_DIMENSIONS = 32
+MANY_ROWS = 8
 
 
 class Matrix:
@@ -41,7 +44,7 @@ class Matrix:
         if self.is_loose:
             return self._loose_frame(rows, loc, faults)
         if isinstance(rows, list):
-            array = self._read(rows)
+            array = self._packed(rows) if self.joins_rows and len(rows) >= MANY_ROWS else self._read(rows)
             if array is not None:
                 return self.contained(array)
         elif not isinstance(rows, (dict, str)) and rows is not None:
@@ -59,6 +62,10 @@ class Matrix:
 
     def joined(self, rows: list[Any]) -> Any:
         """What the model is given for rows of JSON, whose numbers are finite; None if not all are plainly good."""
+        array = self._packed(rows) if len(rows) >= MANY_ROWS else self._gathered(rows)
+        return None if array is None else self.contained(array)
+
+    def _gathered(self, rows: list[Any]) -> Any:
         import numpy as np
 
         try:
@@ -66,7 +73,22 @@ class Matrix:
         except (ValueError, TypeError, OverflowError):
             return None
         is_good = array.ndim == 2 and array.shape[1] == self.width and array.dtype.kind in "fiub"
-        return self.contained(array.astype("float64", copy=False)) if is_good else None
+        return array.astype("float64", copy=False) if is_good else None
+
+    def _packed(self, rows: list[Any]) -> Any:
+        """The same for many rows, in half the time: numpy looks at each number twice."""
+        import numpy as np
+
+        assert self.width is not None
+        try:
+            if set(map(len, rows)) != {self.width}:
+                return None
+            count = len(rows) * self.width
+            packed = bytearray(8 * count)
+            struct.pack_into(f"={count}d", packed, 0, *chain.from_iterable(rows))
+        except (struct.error, TypeError, OverflowError):
+            return None
+        return np.frombuffer(packed).reshape(len(rows), self.width)
 
     def _range_of(self, dtype: str | None) -> tuple[float, float] | None:
         if self._is_integer:

@@ -16,13 +16,13 @@ __all__ = [
     "DTYPES",
     "PLAIN_DTYPES",
     "Table",
-    "built",
     "categories_of",
     "float_frame",
     "frame_of",
     "is_float",
     "is_frame",
     "moments_in",
+    "pandas_column",
     "polars_frame",
     "text_dtype",
 ]
@@ -116,7 +116,7 @@ def frame_of(features: Sequence[Feature], columns: Sequence[list[Any]], rows: in
     if all(is_float(feature) for feature in features):
         return float_frame(names, columns)
     index = pd.RangeIndex(rows)
-    built = {name: built(features[i], columns[i], index) for i, name in enumerate(names)}
+    built = {name: pandas_column(features[i], columns[i], index) for i, name in enumerate(names)}
     return pd.DataFrame(built, index=index, copy=False)
 
 
@@ -157,7 +157,7 @@ def float_frame(names: list[str], columns: Sequence[Any]) -> Any:
     return pd.DataFrame(values.T, columns=names, copy=False)
 
 
-def built(feature: Feature, values: list[Any], index: Any) -> Any:
+def pandas_column(feature: Feature, values: list[Any], index: Any) -> Any:
     """One column of a frame: an array, or a Series where pandas would guess another type."""
     import numpy as np
     import pandas as pd

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ....errors import NotAcceptable
 from ...schema import DataArgument, Signature
 from ..blocks import Grid
 from .answers import columns_of
-from .arrow_columns import grid_of
+from .arrow_columns import Layout, grid_of
 from .medium import Body, Bounds, body_error
 from .messages import unpacked_size
 
@@ -21,6 +22,11 @@ __all__ = ["faulty", "read", "table_of", "write"]
 MOST_MESSAGES = 10_000
 """Batches and dictionaries in one stream; they are read one by one."""
 
+LONGEST_KNOWN = 64 * 1024
+"""Bytes of a schema that is kept."""
+
+_MARK = b"\xff\xff\xff\xff"
+_END = _MARK + bytes(4)
 _REMEDY = "Send what pyarrow.ipc.new_stream writes."
 
 
@@ -33,28 +39,47 @@ def read(body: Body, data: DataArgument) -> Grid:  # noqa: ARG001
 
     whole = pa.py_buffer(body.content)
     try:
-        schema, batches = _weighed(whole, body.bounds)
-        with pa.ipc.open_stream(whole) as stream:
-            table = stream.read_next_batch() if batches == 1 else pa.Table.from_batches(list(stream), schema)
+        messages = pa.ipc.MessageReader.open_stream(whole)
+        layout = _layout_of(messages.read_next_message())
+        batches = _weighed(messages, body.bounds)
+        if len(batches) == 1:
+            table = pa.ipc.read_record_batch(batches[0], layout.schema)
+        else:
+            with pa.ipc.open_stream(whole) as stream:
+                table = pa.Table.from_batches(list(stream), layout.schema)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, struct.error, IndexError, StopIteration):
         raise faulty("The body is not an Arrow stream, or not all of one.", _REMEDY) from None
-    return grid_of(table, body.bounds)
+    return grid_of(table, layout, body.bounds)
 
 
-def _weighed(whole: pa.Buffer, bounds: Bounds) -> tuple[pa.Schema, int]:
-    """The schema, and how many batches there are."""
+def _layout_of(message: pa.Message) -> Layout:
+    head = bytes(message.metadata)
+    return _known_layout(head) if len(head) <= LONGEST_KNOWN else Layout(_schema_in(head))
+
+
+@lru_cache(maxsize=32)
+def _known_layout(head: bytes) -> Layout:
+    """The same for many bodies."""
+    return Layout(_schema_in(head))
+
+
+def _schema_in(head: bytes) -> pa.Schema:
     import pyarrow as pa
 
-    messages = pa.ipc.MessageReader.open_stream(whole)
-    schema = pa.ipc.read_schema(messages.read_next_message())
-    size = batches = 0
+    return pa.ipc.read_schema(pa.py_buffer(b"".join((_MARK, len(head).to_bytes(4, "little"), head))))
+
+
+def _weighed(messages: pa.MessageReader, bounds: Bounds) -> list[pa.Message]:
+    """The batches; none if they have dictionaries."""
+    size, batches, has_dictionaries = 0, [], False
     for count, message in enumerate(messages):
         if count >= MOST_MESSAGES:
             raise faulty(f"The stream has more than {MOST_MESSAGES:,} batches.", "Send larger batches.")
         size += unpacked_size(message.metadata, message.body)
         bounds.check(size)
-        batches += message.type == "record batch"
-    return schema, batches
+        batches.append(message)
+        has_dictionaries |= message.type != "record batch"
+    return [] if has_dictionaries else batches
 
 
 def faulty(problem: str, remedy: str) -> Exception:
@@ -62,13 +87,8 @@ def faulty(problem: str, remedy: str) -> Exception:
 
 
 def write(answer: Any, signature: Signature) -> bytes:
-    import pyarrow as pa
-
-    table = table_of(answer, signature)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_batch(table)
-    return bytes(sink.getvalue())
+    batch = table_of(answer, signature)
+    return b"".join((batch.schema.serialize(), batch.serialize(), _END))
 
 
 def table_of(answer: Any, signature: Signature) -> pa.RecordBatch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,52 +13,69 @@ from .medium import Bounds, body_error
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ArrowColumn", "check_types", "grid_of"]
+__all__ = ["ArrowColumn", "Layout", "grid_of"]
 
 
-def grid_of(table: pa.Table | pa.RecordBatch, bounds: Bounds) -> Grid:
+class Layout:
+    """The columns' names and types: those of single values only, each of another name. Raises `BodyError`."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        import pyarrow as pa
+
+        self.schema = schema
+        self.names: list[str] = schema.names
+        for field in schema:
+            if not _is_flat(field.type):
+                problem = f"Column {field.name[:80]!r} is of the type {str(field.type)[:80]}, which is not read here."
+                raise body_error(problem, "Send numbers, booleans, text, dates or timestamps.", "column_type")
+        if len(set(self.names)) < len(self.names):
+            twice = next(name for index, name in enumerate(self.names) if name in self.names[:index])
+            raise body_error(f"There are two columns {twice[:80]!r}.", "Send columns of different names.", "duplicate")
+        self.is_floats = all(field.type == pa.float64() for field in schema)
+
+
+def grid_of(table: pa.Table | pa.RecordBatch, layout: Layout, bounds: Bounds) -> Grid:
     """The columns of what was read, when they have been validated. Raises `BodyError` and `BodyTooLarge`."""
     import pyarrow as pa
 
-    check_types(table.schema)
     bounds.check_cells(table.num_rows, table.num_columns)
     try:
         table.validate(full=True)
+        if isinstance(table, pa.Table):
+            table = table.unify_dictionaries()
     except pa.ArrowException:
         raise body_error("The columns hold what no column of their type can.", "Send valid columns.", "arrow") from None
-    if isinstance(table, pa.Table):
-        table = table.unify_dictionaries()
-    names = table.schema.names
-    columns = [ArrowColumn(each, bounds) for each in table.columns]
-    return Grid(names, columns, table.num_rows, _stack(table) if isinstance(table, pa.RecordBatch) else None)
+    stack = _stack(table) if isinstance(table, pa.RecordBatch) and layout.is_floats else None
+    return Grid(layout.names, ArrowColumns(table, bounds), table.num_rows, stack)
 
 
-def check_types(schema: pa.Schema) -> None:
-    """Columns of single values only, each of another name. Raises `BodyError`."""
-    import pyarrow as pa
-
-    for field in schema:
-        of = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if of.id not in _flat_types():
-            problem = f"Column {field.name[:80]!r} is of the type {str(field.type)[:80]}, which is not read here."
-            raise body_error(problem, "Send numbers, booleans, text, dates or timestamps.", "column_type")
-    names = schema.names
-    if len(set(names)) < len(names):
-        twice = next(name for index, name in enumerate(names) if name in names[:index])
-        raise body_error(f"There are two columns {twice[:80]!r}.", "Send columns of different names.", "duplicate")
-
-
-def _stack(batch: pa.RecordBatch) -> Any:
-    """What puts columns of floats side by side, in one go."""
+def _stack(batch: pa.RecordBatch) -> Callable[[Sequence[int]], Any]:
+    """What puts columns of floats side by side, in one go; None where some are missing."""
+    import numpy as np
     import pyarrow as pa
 
     def stacked(order: Sequence[int]) -> Any:
         chosen = batch if list(order) == list(range(batch.num_columns)) else batch.select(list(order))
-        if any(each.type != pa.float64() or each.null_count for each in chosen.columns):
+        try:
+            return np.ascontiguousarray(chosen.to_tensor(row_major=False).to_numpy())
+        except pa.ArrowException:
             return None
-        return chosen.to_tensor(row_major=True).to_numpy()
 
     return stacked
+
+
+class ArrowColumns(Sequence[Vector]):
+    """The columns of a table, made when they are looked at."""
+
+    def __init__(self, table: pa.Table | pa.RecordBatch, bounds: Bounds) -> None:
+        self._table = table
+        self._bounds = bounds
+
+    def __len__(self) -> int:
+        return int(self._table.num_columns)
+
+    def __getitem__(self, index: Any) -> Any:
+        return ArrowColumn(self._table.column(index), self._bounds)
 
 
 class ArrowColumn(Vector):
@@ -190,6 +207,16 @@ class ArrowColumn(Vector):
         import pyarrow as pa
 
         return values.to_numpy() if isinstance(values, pa.ChunkedArray) else values.to_numpy(zero_copy_only=False)
+
+
+def _is_flat(of: pa.DataType) -> bool:
+    """Whether a cell of that type is one value."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(of):
+        return of.id in _flat_types()
+    value = of.value_type
+    return value.id in _flat_types() and not (pa.types.is_temporal(value) or pa.types.is_decimal(value))
 
 
 @cache

@@ -57,7 +57,9 @@ def accepted(accept: str) -> Medium | None:
     rated = [(_rating(name, ranges), medium) for name, medium in writable]
     best, medium = max(rated, key=lambda each: each[0])
     if best[0] <= 0:
-        listed = ", ".join(dict.fromkeys(name for name, each in writable if each is None or name == each.type))
+        listed = ", ".join(
+            dict.fromkeys(name for name, each in writable if name == (JSON if each is None else each.type))
+        )
         raise NotAcceptable(f"None of {accept[:200]!r} is written here.", f"Accept one of {listed}.")
     return medium
 

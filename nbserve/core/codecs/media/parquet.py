@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...schema import DataArgument, Signature
 from ..blocks import Grid
 from .arrow import table_of
-from .arrow_columns import check_types, grid_of
+from .arrow_columns import Layout, grid_of
 from .medium import Body, Bounds, body_error
 from .pages import BrokenPage, pages_in
 
@@ -41,7 +41,8 @@ def read(body: Body, data: DataArgument) -> Grid:  # noqa: ARG001
     try:
         file = _opened(whole)
         schema = file.schema_arrow
-        _check_schema(file, schema)
+        layout = Layout(schema)
+        _check_flat(file, schema)
         _check_sizes(file, body)
         text = [
             field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
@@ -50,7 +51,7 @@ def read(body: Body, data: DataArgument) -> Grid:  # noqa: ARG001
             table = again.read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError, OverflowError):
         raise _broken() from None
-    return grid_of(table, body.bounds)
+    return grid_of(table, layout, body.bounds)
 
 
 def _opened(whole: pa.Buffer) -> pq.ParquetFile:
@@ -79,8 +80,7 @@ def _check_footer(body: Body) -> None:
         raise body_error("The file's footer is too long.", "Send fewer columns and groups of rows.", "footer")
 
 
-def _check_schema(file: pq.ParquetFile, schema: pa.Schema) -> None:
-    check_types(schema)
+def _check_flat(file: pq.ParquetFile, schema: pa.Schema) -> None:
     leaves = file.schema
     if len(leaves) != len(schema) or any(leaves.column(i).max_repetition_level for i in range(len(leaves))):
         raise body_error("The file has columns inside of columns.", "Send flat columns.", "column_type")
