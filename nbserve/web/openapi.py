@@ -12,8 +12,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from ..core.calls import Method
-from ..core.codecs import request_schema, response_schema
-from ..core.schema import Signature
+from ..core.codecs import MEDIA, Medium, request_schema, response_schema
+from ..core.schema import Parameter, Signature
 from ..core.served import Served
 from .answers import Error, Health, Inspection, Metadata, Ready, Unloaded
 from .resources import ResourceRoutes
@@ -27,6 +27,7 @@ _OURS = "nbserve.{model}"
 _REF = "#/components/schemas/" + _OURS
 
 _PREDICT_FAULTS = {
+    406: "The answer has none of the forms that are asked for.",
     408: "The body did not come to its end in time.",
     413: "The body is larger than the limit.",
     415: "The content type is not read.",
@@ -140,9 +141,28 @@ def _predict(served: Served, method: Method) -> dict[str, Any]:
     operation["operationId"] = f"{served.name}_{signature.method}"
     operation["description"] = signature.doc or str(signature)
     needs_body = signature.data is not None or any(parameter.required for parameter in signature.parameters)
-    content = {"schema": request_schema(signature), "example": signature.example}
-    operation["requestBody"] = {"required": needs_body, "content": {"application/json": content}}
+    content: dict[str, Any] = {
+        "application/json": {"schema": request_schema(signature), "example": signature.example}
+    }
+    media = [each for each in MEDIA if each.is_available]
+    operation["responses"]["200"]["content"] |= {each.type: _other(each) for each in media}
+    if signature.data is not None:
+        content |= {name: _other(each) for each in media for name in each.types}
+        operation["parameters"] = [_in_query(each) for each in signature.parameters]
+    operation["requestBody"] = {"required": needs_body, "content": content}
     return operation
+
+
+def _other(medium: Medium) -> dict[str, Any]:
+    """A body that is no JSON: rows alone."""
+    schema = {"type": "string"} if medium.type.startswith("text/") else {"type": "string", "format": "binary"}
+    return {"schema": schema | {"description": f"The rows as {medium.title}."}}
+
+
+def _in_query(parameter: Parameter) -> dict[str, Any]:
+    """An argument beside a body that has no room for it."""
+    text = "As in a JSON body, and only for bodies that are not JSON."
+    return {"name": parameter.name, "in": "query", "required": False, "description": text, "schema": {}}
 
 
 def _operation(summary: str, tag: str, answers: dict[int, tuple[str, Any]], faults: dict[int, str]) -> dict[str, Any]:

@@ -69,7 +69,10 @@ class Decoder:
         if not body.strip() and not self._names.required:
             return self({})
         try:
-            return self(parse_json(body))
+            payload = parse_json(body)
+            rows = self._rows_alone(payload)
+            call = None if rows is None else self.of_rows(rows)
+            return self(payload) if call is None else call
         except BodyError as error:
             if error.faults[0].type not in ("empty", "json"):
                 raise
@@ -96,8 +99,13 @@ class Decoder:
         if self._matrix is None or not self._rows_suffice:
             return None
         try:
-            payload = orjson.loads(body)
+            return self._rows_alone(orjson.loads(body))
         except orjson.JSONDecodeError:
+            return None
+
+    def _rows_alone(self, payload: Any) -> list[Any] | None:
+        """The rows, if the request is nothing but rows, in lists."""
+        if self._matrix is None or not self._rows_suffice:
             return None
         if type(payload) is dict and len(payload) == 1:
             [(name, payload)] = payload.items()

@@ -44,7 +44,7 @@ class Matrix:
         if self.is_loose:
             return self._loose_frame(rows, loc, faults)
         if isinstance(rows, list):
-            array = self._packed(rows) if self.joins_rows and len(rows) >= MANY_ROWS else self._read(rows)
+            array = self._read(rows)
             if array is not None:
                 return self.contained(array)
         elif not isinstance(rows, (dict, str)) and rows is not None:
