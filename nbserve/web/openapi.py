@@ -141,9 +141,7 @@ def _predict(served: Served, method: Method) -> dict[str, Any]:
     operation["operationId"] = f"{served.name}_{signature.method}"
     operation["description"] = signature.doc or str(signature)
     needs_body = signature.data is not None or any(parameter.required for parameter in signature.parameters)
-    content: dict[str, Any] = {
-        "application/json": {"schema": request_schema(signature), "example": signature.example}
-    }
+    content: dict[str, Any] = {"application/json": {"schema": request_schema(signature), "example": signature.example}}
     media = [each for each in MEDIA if each.is_available]
     operation["responses"]["200"]["content"] |= {each.type: _other(each) for each in media}
     if signature.data is not None:

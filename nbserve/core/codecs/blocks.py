@@ -8,7 +8,11 @@ from typing import Any
 
 from ..schema import Datatype
 
-__all__ = ["Block", "Grid", "Vector", "plain_array", "plain_rows"]
+__all__ = ["FIRST", "LAST", "Block", "Cells", "Grid", "Vector", "moments_series", "plain_moments", "plain_rows"]
+
+
+FIRST, LAST = "0001-01-01", "9999-12-31T23:59:59"
+"""The moments that ISO 8601 has a plain text for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Cells(Vector):
         self._array = array
 
     def plain(self, datatype: Datatype, *, nullable: bool) -> list[Any]:  # noqa: ARG002
-        return plain_array(self._array)
+        return _plain_array(self._array)
 
     def array(self, datatype: Datatype) -> Any:  # noqa: ARG002
         return self._array if self._array.dtype.kind in "fiubM" else None
@@ -74,7 +78,7 @@ class Cells(Vector):
     def series(self, name: str) -> Any:
         import polars as pl
 
-        return pl.Series(name, self._array)
+        return moments_series(name, self._array) if self._array.dtype.kind == "M" else pl.Series(name, self._array)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def _side_by_side(arrays: list[Any]) -> Any:
     return whole
 
 
-def plain_array(array: Any) -> list[Any]:
+def _plain_array(array: Any) -> list[Any]:
     """The values of an array as JSON would hold them; NaN stays, which is as good as null."""
     if array.dtype.kind == "M":
         return plain_moments(array)
@@ -131,13 +135,26 @@ def plain_moments(array: Any, zone: str = "") -> list[Any]:
     return [None if is_missing else f"{text}{zone}" for text, is_missing in zip(texts, missing, strict=True)]
 
 
+def moments_series(name: str, array: Any) -> Any:
+    """A Series of polars, which knows neither seconds nor years; None for moments that it cannot hold."""
+    import numpy as np
+    import polars as pl
+
+    if np.datetime_data(array.dtype)[0] in ("D", "ms", "us", "ns"):
+        return pl.Series(name, array)
+    known = array[~np.isnat(array)]
+    if len(known) and not (known.min() >= np.datetime64(FIRST) and known.max() <= np.datetime64(LAST)):
+        return None
+    return pl.Series(name, array.astype("datetime64[ms]"))
+
+
 def plain_rows(sent: Block | Grid) -> Any:
     """The same in JSON: lists, or an object for each row."""
     if isinstance(sent, Block):
         array = sent.array
         if array.dtype.kind == "M" and array.ndim > 1:
             return [plain_moments(row) for row in array]
-        return plain_array(array)
+        return _plain_array(array)
     columns = [each.plain(Datatype.ANY, nullable=True) for each in sent.columns]
     if sent.names is None:
         return [list(row) for row in zip(*columns, strict=True)]

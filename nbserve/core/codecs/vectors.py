@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..schema import Datatype, Feature
-from .blocks import Vector
+from .blocks import FIRST, LAST, Vector
 from .columns import LARGEST, Column, integer_range
 from .tables import DTYPES, PLAIN_DTYPES, moments_in, text_dtype
 
@@ -18,7 +18,6 @@ _EXACT = 2**53
 """Up to which doubles tell all integers apart."""
 
 _KINDS = {Datatype.NUMBER: "fiub", Datatype.INTEGER: "iub", Datatype.BOOLEAN: "b"}
-_FIRST, _LAST = "0001-01-01", "9999-12-31T23:59:59"
 _FIRST_NS, _LAST_NS = "1678-01-01", "2261-12-31T23:59:59"
 
 
@@ -101,7 +100,7 @@ def _moments(feature: Feature, vector: Vector) -> Any:
         return None
     known = array[~missing]
     dtype = feature.dtype or DTYPES[feature.datatype]
-    first, last = (_FIRST_NS, _LAST_NS) if "[ns" in dtype else (_FIRST, _LAST)
+    first, last = (_FIRST_NS, _LAST_NS) if "[ns" in dtype else (FIRST, LAST)
     is_good = np.datetime64(first) <= known.min() and known.max() <= np.datetime64(last)
     return moments_in(array, dtype) if is_good else None
 

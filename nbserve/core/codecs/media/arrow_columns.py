@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...schema import Datatype
-from ..blocks import Grid, Vector, plain_moments
+from ..blocks import Grid, Vector, moments_series, plain_moments
 from .medium import Bounds, body_error
 
 if TYPE_CHECKING:
@@ -23,7 +23,11 @@ class Layout:
         import pyarrow as pa
 
         self.schema = schema
-        self.names: list[str] = schema.names
+        try:
+            self.names: list[str] = schema.names
+            self.zones = [getattr(field.type, "tz", None) for field in schema]
+        except UnicodeDecodeError:
+            raise body_error("The names in the schema are not UTF-8.", "Send valid names.", "encoding") from None
         for field in schema:
             if not _is_flat(field.type):
                 problem = f"Column {field.name[:80]!r} is of the type {str(field.type)[:80]}, which is not read here."
@@ -90,8 +94,7 @@ class ArrowColumn(Vector):
 
         values = self._values
         if pa.types.is_temporal(values.type):
-            zone = "Z" if pa.types.is_timestamp(values.type) and values.type.tz is not None else ""
-            return plain_moments(self._moments(), zone)
+            return plain_moments(self._moments(), "" if self._zone is None else "Z")
         if pa.types.is_dictionary(values.type):
             return [None if each is None else each for each in self._objects_of_dictionary().tolist()]
         if pa.types.is_decimal(values.type):
@@ -155,9 +158,18 @@ class ArrowColumn(Vector):
         import pyarrow as pa
 
         values = self._spelled_out() if self._is_text else self._values
+        if pa.types.is_temporal(values.type):  # its zone is whatever somebody has written there
+            moments = moments_series(name, self._moments())
+            return moments if moments is None or self._zone is None else moments.dt.replace_time_zone("UTC")
         if pa.types.is_decimal(values.type):
             values = values.cast(pa.float64())
         return pl.Series(name, pl.from_arrow(values))
+
+    @property
+    def _zone(self) -> str | None:
+        import pyarrow as pa
+
+        return self._values.type.tz if pa.types.is_timestamp(self._values.type) else None
 
     @property
     def _is_text(self) -> bool:

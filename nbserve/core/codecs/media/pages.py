@@ -1,7 +1,7 @@
-"""The pages of a Parquet file, as far as they say what they will come to when they are unpacked.
+"""What a Parquet file comes to when it is unpacked, from the numbers in it.
 
-What a file's footer says of sizes nobody checks: what is unpacked is what the head of each page says. The heads are
-structs in Thrift's compact protocol (https://github.com/apache/parquet-format, PageHeader).
+What the footer says of sizes nobody checks: what is allocated is what the head of each page says. So both are read here
+(https://github.com/apache/parquet-format, FileMetaData and PageHeader) before any library sees them.
 """
 
 from __future__ import annotations
@@ -9,18 +9,32 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["BrokenPage", "Page", "pages_in"]
+from .thrift import BINARY, I32, I64, LIST, STRUCT, Broken, Fields, read_struct
 
-DEEPEST = 8
+__all__ = ["Chunk", "Footer", "Page", "footer_of", "pages_of"]
+
+MOST_ITEMS = 200_000
+"""In all lists of a footer."""
+
 LONGEST_HEAD = 1 << 20
 
-_STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
-_VALUES, _ENCODING, _ENCODING_V2 = 1, 2, 4
-_UNPACKED, _PACKED, _DATA, _DICTIONARY, _DATA_V2 = 2, 3, 5, 7, 8
+_NO_ENCODING = -1
 
 
-class BrokenPage(Exception):
-    """The bytes are no pages."""
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The part of a column that is in one group of rows: where its pages are."""
+
+    begin: int
+    end: int
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    rows: int
+    groups: tuple[tuple[int, tuple[Chunk, ...]], ...]
+    """How many rows each has, and its chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,84 +44,63 @@ class Page:
     encoding: int
 
 
-def pages_in(content: bytes | bytearray, begin: int, end: int) -> Iterator[Page]:
-    """Those of one chunk of a column, in the order in which they are read. Raises `BrokenPage`."""
-    if not 0 <= begin <= end <= len(content):
-        raise BrokenPage
-    at = begin
-    while at < end:
-        head = _Head(content, at, end)
-        fields = head.struct(0)
-        unpacked, packed = fields.get(_UNPACKED), fields.get(_PACKED)
-        if not isinstance(unpacked, int) or not isinstance(packed, int) or unpacked < 0 or packed < 0:
-            raise BrokenPage
-        yield _page(unpacked, fields)
-        at = head.at + packed
+def footer_of(content: bytes | bytearray, begin: int, end: int) -> Footer:
+    """Raises `Broken`, also for a file that is encrypted."""
+    fields, _ = read_struct(content, begin, end, MOST_ITEMS)
+    if (8, STRUCT) in fields or fields.get((3, I64), -1) < 0:
+        raise Broken
+    return Footer(fields[3, I64], tuple(map(_group, _structs(fields, 4))))
 
 
-def _page(unpacked: int, fields: dict[int, object]) -> Page:
-    for kind, encoding in ((_DATA, _ENCODING), (_DATA_V2, _ENCODING_V2), (_DICTIONARY, _ENCODING)):
-        about = fields.get(kind)
-        if isinstance(about, dict):
-            return Page(unpacked, int(about.get(_VALUES, 0)), int(about.get(encoding, -1)))
-    return Page(unpacked, 0, -1)
+def _group(fields: Fields) -> tuple[int, tuple[Chunk, ...]]:
+    rows = fields.get((3, I64), -1)
+    if rows < 0:
+        raise Broken
+    return rows, tuple(map(_chunk, _structs(fields, 1)))
 
 
-class _Head:
-    """Reads one struct: numbers and structs of numbers are kept, the rest is passed over."""
+def _chunk(fields: Fields) -> Chunk:
+    about = fields.get((3, STRUCT))
+    if about is None or (8, STRUCT) in fields or (9, BINARY) in fields or (1, BINARY) in fields:
+        raise Broken
+    begin, length, values = (about.get((number, I64), -1) for number in (9, 7, 5))
+    dictionary = about.get((11, I64), 0)
+    if 0 < dictionary < begin:
+        begin = dictionary
+    if min(begin, length, values) < 0:
+        raise Broken
+    return Chunk(begin, begin + length, values)
 
-    def __init__(self, content: bytes | bytearray, begin: int, end: int) -> None:
-        self._content = content
-        self._end = min(end, begin + LONGEST_HEAD)
-        self.at = begin
 
-    def struct(self, depth: int) -> dict[int, object]:
-        if depth > DEEPEST:
-            raise BrokenPage
-        fields: dict[int, object] = {}
-        name = 0
-        while head := self._byte():
-            step, kind = head >> 4, head & 15
-            name = name + step if step else self._signed()
-            fields[name] = self._value(kind, depth)
-        return fields
+def _structs(fields: Fields, number: int) -> list[Fields]:
+    found = fields.get((number, LIST), [])
+    if not all(isinstance(each, dict) for each in found):
+        raise Broken
+    return list(found)
 
-    def _value(self, kind: int, depth: int) -> object:
-        if kind in (_TRUE, _FALSE):
-            return kind == _TRUE
-        if kind in (_I16, _I32, _I64):
-            return self._signed()
-        if kind == _STRUCT:
-            return self.struct(depth + 1)
-        if kind == _BYTE:
-            return self._byte()
-        if kind not in (_DOUBLE, _BINARY):  # no page's head has lists
-            raise BrokenPage
-        self._skip(8 if kind == _DOUBLE else self._unsigned())
-        return None
 
-    def _byte(self) -> int:
-        if self.at >= self._end:
-            raise BrokenPage
-        self.at += 1
-        return self._content[self.at - 1]
+def pages_of(content: bytes | bytearray, chunk: Chunk) -> Iterator[Page]:
+    """Those that are read for the chunk's values, in their order. Raises `Broken`."""
+    at, values = chunk.begin, 0
+    while values < chunk.values:
+        fields, begin = read_struct(content, at, min(chunk.end, len(content), at + LONGEST_HEAD))
+        unpacked, packed = fields.get((2, I32), -1), fields.get((3, I32), -1)
+        at = begin + packed
+        if unpacked < 0 or packed < 0 or at > min(chunk.end, len(content)):
+            raise Broken
+        page = _page(unpacked, fields)
+        values += page.values
+        yield page
 
-    def _skip(self, count: int) -> None:
-        self.at += count
-        if self.at > self._end:
-            raise BrokenPage
 
-    def _unsigned(self) -> int:
-        number = shift = 0
-        while True:
-            byte = self._byte()
-            number |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return number
-            if shift > 63:
-                raise BrokenPage
-
-    def _signed(self) -> int:
-        number = self._unsigned()
-        return (number >> 1) ^ -(number & 1)
+def _page(unpacked: int, fields: Fields) -> Page:
+    """One of data, else of a dictionary or an index, which has no values of its own."""
+    kind = fields.get((1, I32))
+    place, encoding = {0: (5, 2), 3: (8, 4)}.get(-1 if kind is None else kind, (0, 0))
+    if not place:
+        return Page(unpacked, 0, _NO_ENCODING)
+    about = fields.get((place, STRUCT), {})
+    values = about.get((1, I32), -1)
+    if values < 0:
+        raise Broken
+    return Page(unpacked, values, about.get((encoding, I32), _NO_ENCODING))

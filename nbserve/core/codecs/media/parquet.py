@@ -9,11 +9,11 @@ from ..blocks import Grid
 from .arrow import table_of
 from .arrow_columns import Layout, grid_of
 from .medium import Body, Bounds, body_error
-from .pages import BrokenPage, pages_in
+from .pages import Chunk, Footer, footer_of, pages_of
+from .thrift import Broken
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 __all__ = ["read", "write"]
 
@@ -22,54 +22,50 @@ FOOTER_SHARE = 64
 """A footer may have this part of what a body may have: what it is read into takes many times its room."""
 
 SMALLEST_FOOTER = 64 * 1024
-MOST_PARTS = 10_000
-"""Columns and groups of rows, as the footer counts them."""
+MOST_CHUNKS = 10_000
+"""Columns times groups of rows."""
 
 DELTA_BYTE_ARRAY = 7
 """An encoding in which a few bytes stand for a text of any length, once for each row."""
 
 _REMEDY = "Send what pyarrow.parquet.write_table writes."
 
+_SAFE: dict[str, Any] = {
+    "thrift_container_size_limit": 100_000,
+    "thrift_string_size_limit": 16 * 1024**2,
+    "pre_buffer": False,
+    "arrow_extensions_enabled": False,
+}
+
 
 def read(body: Body, data: DataArgument) -> Grid:  # noqa: ARG001
-    """The columns, unpacked one group of rows after the other, once it is known what all of it will come to."""
+    """The columns, unpacked when it is known what all of it will come to."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    _check_footer(body)
-    whole = pa.py_buffer(body.content)
+    footer = _footer_in(body)
+    _check_sizes(body.content, footer, body.bounds)
     try:
-        file = _opened(whole)
-        schema = file.schema_arrow
-        layout = Layout(schema)
-        _check_flat(file, schema)
-        _check_sizes(file, body)
-        text = [
-            field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-        ]
-        with pq.ParquetFile(whole, metadata=file.metadata, read_dictionary=text, **_SAFE) as again:
-            table = again.read(use_threads=False)
+        layout, table = _read(pa.py_buffer(body.content), footer)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError, OverflowError):
         raise _broken() from None
     return grid_of(table, layout, body.bounds)
 
 
-def _opened(whole: pa.Buffer) -> pq.ParquetFile:
+def _read(whole: pa.Buffer, footer: Footer) -> tuple[Layout, pa.Table]:
+    """Nothing but what fails in Python when the file is wrong: pyarrow's classes of its metadata end the process."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(whole, **_SAFE)
+    with pq.ParquetFile(whole, **_SAFE) as file:
+        layout = Layout(file.schema_arrow)
+    if any(len(chunks) != len(layout.names) for _, chunks in footer.groups):
+        raise body_error("The file has columns inside of columns.", "Send flat columns.", "column_type")
+    text = [each.name for each in layout.schema if pa.types.is_string(each.type) or pa.types.is_large_string(each.type)]
+    with pq.ParquetFile(whole, read_dictionary=text, **_SAFE) as file:
+        return layout, file.read(use_threads=False)
 
 
-_SAFE: dict[str, Any] = {
-    "thrift_container_size_limit": MOST_PARTS,
-    "thrift_string_size_limit": 16 * 1024**2,
-    "pre_buffer": False,
-    "memory_map": False,
-    "arrow_extensions_enabled": False,
-}
-
-
-def _check_footer(body: Body) -> None:
+def _footer_in(body: Body) -> Footer:
     content = body.content
     if not (content.startswith(MAGIC) and content.endswith(MAGIC) and len(content) >= 12):
         raise _broken()
@@ -78,44 +74,38 @@ def _check_footer(body: Body) -> None:
         raise _broken()
     if size > max(SMALLEST_FOOTER, body.bounds.limit // FOOTER_SHARE):
         raise body_error("The file's footer is too long.", "Send fewer columns and groups of rows.", "footer")
+    try:
+        return footer_of(content, len(content) - 8 - size, len(content) - 8)
+    except Broken:
+        raise _broken() from None
 
 
-def _check_flat(file: pq.ParquetFile, schema: pa.Schema) -> None:
-    leaves = file.schema
-    if len(leaves) != len(schema) or any(leaves.column(i).max_repetition_level for i in range(len(leaves))):
-        raise body_error("The file has columns inside of columns.", "Send flat columns.", "column_type")
-
-
-def _check_sizes(file: pq.ParquetFile, body: Body) -> None:
+def _check_sizes(content: bytes | bytearray, footer: Footer, bounds: Bounds) -> None:
     """What the footer says of rows, and the heads of the pages of sizes."""
-    about = file.metadata
-    body.bounds.check_cells(max(about.num_rows, 0), about.num_columns)
-    if about.num_row_groups * about.num_columns > MOST_PARTS:
-        raise body_error("The file has too many groups of rows.", "Send larger groups.", "footer")
-    rows = size = 0
-    for group in (about.row_group(index) for index in range(about.num_row_groups)):
-        rows += group.num_rows
-        if group.num_rows < 0 or rows > about.num_rows:
-            raise _broken()
-        for index in range(group.num_columns):
-            size += _chunk_size(body.content, group.column(index), group.num_rows, body.bounds)
-            body.bounds.check(size)
-
-
-def _chunk_size(content: bytes | bytearray, chunk: Any, rows: int, bounds: Bounds) -> int:
-    if chunk.num_values != rows:
+    count = sum(len(chunks) for _, chunks in footer.groups)
+    if count > MOST_CHUNKS:
+        raise body_error("The file has too many columns and groups of rows.", "Send larger groups.", "footer")
+    if sum(rows for rows, _ in footer.groups) != footer.rows:
         raise _broken()
-    begin = chunk.data_page_offset
-    if chunk.has_dictionary_page and chunk.dictionary_page_offset and chunk.dictionary_page_offset < begin:
-        begin = chunk.dictionary_page_offset
+    bounds.check(sum(rows * len(chunks) * 8 for rows, chunks in footer.groups))
+    size = 0
+    for rows, chunks in footer.groups:
+        for chunk in chunks:
+            if chunk.values != rows:
+                raise body_error("The file has columns inside of columns.", "Send flat columns.", "column_type")
+            size += _size_of(content, chunk, bounds)
+            bounds.check(size)
+
+
+def _size_of(content: bytes | bytearray, chunk: Chunk, bounds: Bounds) -> int:
     size = 0
     try:
-        for page in pages_in(content, begin, begin + chunk.total_compressed_size):
+        for page in pages_of(content, chunk):
             size += page.unpacked
             bounds.check(size)
             if page.encoding == DELTA_BYTE_ARRAY:
                 raise body_error("DELTA_BYTE_ARRAY is not read here.", "Write with another encoding.", "encoding")
-    except BrokenPage:
+    except Broken:
         raise _broken() from None
     return size
 
