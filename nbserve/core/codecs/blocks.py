@@ -8,11 +8,24 @@ from typing import Any
 
 from ..schema import Datatype
 
-__all__ = ["FIRST", "LAST", "Block", "Cells", "Grid", "Vector", "moments_series", "plain_moments", "plain_rows"]
+__all__ = [
+    "FIRST",
+    "LAST",
+    "Block",
+    "Cells",
+    "Grid",
+    "Vector",
+    "are_between",
+    "moments_series",
+    "plain_moments",
+    "plain_rows",
+]
 
 
 FIRST, LAST = "0001-01-01", "9999-12-31T23:59:59"
 """The moments that ISO 8601 has a plain text for."""
+
+_COARSE = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +145,19 @@ def plain_moments(array: Any, zone: str = "") -> list[Any]:
 
     missing = np.isnat(array)
     texts = np.datetime_as_string(array, unit="D" if np.datetime_data(array.dtype)[0] in "YMWD" else "auto")
-    return [None if is_missing else f"{text}{zone}" for text, is_missing in zip(texts, missing, strict=True)]
+    texts = [f"{text}{zone}" if "T" in text else text for text in texts.tolist()]
+    return [None if is_missing else text for text, is_missing in zip(texts, missing, strict=True)]
+
+
+def are_between(array: Any, first: str, last: str) -> bool:
+    """Whether the moments are, but for those that are missing. Counted in nanoseconds, all have years of four digits."""
+    import numpy as np
+
+    known = array[~np.isnat(array)]
+    if not len(known) or (first == FIRST and np.datetime_data(array.dtype)[0] not in _COARSE):
+        return True
+    low, high = (np.datetime64(each).astype(array.dtype) for each in (first, last))
+    return bool(low <= known.min() and known.max() <= high)
 
 
 def moments_series(name: str, array: Any) -> Any:
@@ -142,8 +167,7 @@ def moments_series(name: str, array: Any) -> Any:
 
     if np.datetime_data(array.dtype)[0] in ("D", "ms", "us", "ns"):
         return pl.Series(name, array)
-    known = array[~np.isnat(array)]
-    if len(known) and not (known.min() >= np.datetime64(FIRST) and known.max() <= np.datetime64(LAST)):
+    if not are_between(array, FIRST, LAST):
         return None
     return pl.Series(name, array.astype("datetime64[ms]"))
 

@@ -85,7 +85,9 @@ class Decoder:
         assert self._intake is not None
         faults = Faults()
         values: dict[str, Any] = {}
-        for name, (loc, value) in self._names.sort({self._data: sent, **arguments}, faults).items():
+        if self._data in arguments:
+            faults.add((self._data,), f"{self._data!r} is the body itself.", "duplicate", "Leave it out of the query.")
+        for name, (loc, value) in self._names.sort({**arguments, self._data: sent}, faults).items():
             decode = self._intake if value is sent else self._decoders.get(name)
             values[name] = value if decode is None else decode(value, loc, faults)
         faults.check()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..schema import Datatype, Feature
-from .blocks import FIRST, LAST, Vector
+from .blocks import FIRST, LAST, Vector, are_between
 from .columns import LARGEST, Column, integer_range
 from .tables import DTYPES, PLAIN_DTYPES, moments_in, text_dtype
 
@@ -98,11 +98,9 @@ def _moments(feature: Feature, vector: Vector) -> Any:
     missing = np.isnat(array)
     if missing.any() and (not feature.nullable or missing.all()):
         return None
-    known = array[~missing]
     dtype = feature.dtype or DTYPES[feature.datatype]
     first, last = (_FIRST_NS, _LAST_NS) if "[ns" in dtype else (FIRST, LAST)
-    is_good = np.datetime64(first) <= known.min() and known.max() <= np.datetime64(last)
-    return moments_in(array, dtype) if is_good else None
+    return moments_in(array, dtype) if are_between(array, first, last) else None
 
 
 def _texts(column: Column, vector: Vector) -> Any:

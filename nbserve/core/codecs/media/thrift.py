@@ -60,7 +60,8 @@ class _Reader:
             return self._byte()
         if kind not in (_DOUBLE, BINARY):  # Parquet has no sets and no maps
             raise Broken
-        self.at += 8 if kind == _DOUBLE else self._unsigned()
+        length = 8 if kind == _DOUBLE else self._unsigned()
+        self.at += length
         if self.at > self._end:
             raise Broken
         return None
