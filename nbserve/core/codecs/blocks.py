@@ -150,7 +150,7 @@ def plain_moments(array: Any, zone: str = "") -> list[Any]:
 
 
 def are_between(array: Any, first: str, last: str) -> bool:
-    """Whether the moments are, but for those that are missing. Counted in nanoseconds, all have years of four digits."""
+    """Whether the moments are that are not missing. Counted in nanoseconds, all have years of four digits."""
     import numpy as np
 
     known = array[~np.isnat(array)]

@@ -112,8 +112,8 @@ class TextCells(Vector):
 
 
 def _plain_number(cell: str) -> float:
-    """Raises `ValueError`."""
-    if "_" in cell:
+    """Raises `ValueError`, also for what Python alone takes for a number."""
+    if "_" in cell or not cell.isascii():
         raise ValueError
     return float(cell) if cell else float("nan")
 
