@@ -71,8 +71,8 @@ class Runner(Protocol):
 class Request:
     """One call that waits, and the future of the one who asked, of a loop.
 
-    It is `call`, or `rows_sent` that nobody has read yet, or what `read(method)` gives. `watch` is called on the loop if
-    it is not answered at once: somebody is to see to it that it does not wait for ever.
+    It is `call`, or `rows_sent` that nobody has read yet, or what `read(method)` gives. `watch` is called on the
+    loop if it is not answered at once: somebody is to see to it that it does not wait for ever.
     """
 
     __slots__ = ("call", "finish", "future", "loop", "read", "rows", "rows_sent", "size", "watch")
