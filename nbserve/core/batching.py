@@ -7,11 +7,10 @@ import threading
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from ..errors import Busy
 from .engines import Lane
-from .sharing import MOST_ROWS, Answer, Called, Outcome, Request, Runner, Sharing, deliver, settle
+from .sharing import MOST_ROWS, Called, Outcome, Request, Runner, Sharing, deliver, settle
 
 __all__ = ["Batcher"]
 
@@ -53,8 +52,8 @@ class Batcher:
         self._usual = 1
         self._runs = 0
 
-    def ask(self, runner: Runner, request: Request) -> asyncio.Future[Answer[Any]]:
-        """The future of the request's answer. Raises `Busy`."""
+    def ask(self, runner: Runner, request: Request) -> None:
+        """See to it that who asked is answered. Raises `Busy`."""
         with self._lock:
             if len(self._waiting) >= self._limit:
                 self._forget_settled()
@@ -65,7 +64,6 @@ class Batcher:
             is_first, self._is_planned = not self._is_planned, True
         if is_first:  # those that the loop has read in the same turn come along
             request.loop.call_soon(self._plan, runner)
-        return request.future
 
     def _busy(self) -> Busy:
         rows = sum(each.rows for each in self._waiting)
@@ -79,7 +77,7 @@ class Batcher:
 
     def _forget_settled(self) -> None:
         """Calls whose callers have given up wait no more."""
-        self._waiting = deque(each for each in self._waiting if not each.future.done())
+        self._waiting = deque(each for each in self._waiting if not each.caller.done())
 
     # --- where it runs
 
@@ -103,8 +101,8 @@ class Batcher:
                 self._to_lane(runner)
         finally:
             for each in newest:
-                if each.watch is not None and not each.future.done():
-                    each.watch(each.future)
+                if each.watch is not None and not each.caller.done():
+                    each.watch(each.caller)
 
     def _more_are_coming(self) -> bool:
         """Whether to look again after another turn of the loop.
@@ -143,7 +141,7 @@ class Batcher:
             outcomes = self._sharing.tried_now(runner, group)
             if outcomes is not None:
                 settle(outcomes)
-        rest = [each for each in requests if not each.future.done()]
+        rest = [each for each in requests if not each.caller.done()]
         if rest:
             with self._lock:
                 self._failed += rest
@@ -202,7 +200,7 @@ class Batcher:
         with self._lock:
             while self._waiting:
                 first = self._waiting[0]
-                if first.future.done():
+                if first.caller.done():
                     self._waiting.popleft()
                     continue
                 rows, size = rows + first.rows, size + first.size

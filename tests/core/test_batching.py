@@ -64,7 +64,10 @@ class Desk:
 
     def ask(self, X: Any, method: str = "predict", **rest: Any) -> asyncio.Future[Any]:
         body = orjson.dumps({"X": X, **rest}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return self.callee.ask(self.methods[method], body, encode, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self.callee.ask(self.methods[method], body, encode, future, loop)
+        return future
 
     def alone(self, X: Any, method: str = "predict", **rest: Any) -> Any:
         body = orjson.dumps({"X": X, **rest}, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -167,7 +170,7 @@ def test_a_run_is_held_back_while_each_turn_of_the_loop_brings_more_of_those_who
         asked = [desk.ask([[1.0]])]
         for _ in range(3):  # nobody comes any more
             await asyncio.sleep(0)
-        assert desk.methods["predict"].batcher._runs or asked[0].done()
+        assert desk.methods["predict"].batcher._runs or model.sizes == [1]
         await asked[0]
 
     asyncio.run(main())
@@ -482,7 +485,10 @@ def test_who_has_to_wait_is_watched_and_who_does_not_is_not() -> None:
     watched: list[asyncio.Future[Any]] = []
 
     async def ask() -> None:
-        await desk.callee.ask(method, body, encode, asyncio.get_running_loop(), watched.append)
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        desk.callee.ask(method, body, encode, future, loop, watched.append)
+        await future
 
     asyncio.run(ask())
     desk.rest()
