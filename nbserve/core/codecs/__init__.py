@@ -5,12 +5,14 @@ from __future__ import annotations
 from .body import parse_json
 from .call import Call
 from .decode import Decoder, bind, decode
-from .encode import encode, to_plain
+from .encode import encode, to_plain, written
+from .libraries import Unwritable
 from .schemas import request_schema, response_schema
 
 __all__ = [
     "Call",
     "Decoder",
+    "Unwritable",
     "bind",
     "decode",
     "encode",
@@ -18,4 +20,5 @@ __all__ = [
     "request_schema",
     "response_schema",
     "to_plain",
+    "written",
 ]
