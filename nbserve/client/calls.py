@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from os import PathLike
 from types import TracebackType
 from typing import Any, Self, TypedDict
@@ -236,6 +237,7 @@ class AsyncClient:
 
 class _Settings(TypedDict):
     headers: dict[str, str]
+    cookies: CookieJar
     limits: httpx.Limits
     trust_env: bool
     verify: bool | ssl.SSLContext
@@ -247,6 +249,7 @@ def _settings(url: str, token: str | None, verify: Verify) -> _Settings:
         headers["authorization"] = f"Bearer {token}"
     return {
         "headers": headers,
+        "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept: each call stands alone
         "limits": httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=KEPT_S),
         # the proxies of the environment lead out of this machine, not back to it
         "trust_env": not is_loopback(url),

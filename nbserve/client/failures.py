@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -41,8 +42,9 @@ def late(step: Send) -> Broken:
 def _refused(host: str, cause: Exception) -> NbserveError:
     if isinstance(cause, socket.gaierror):
         return Unreachable(f"The host of {host} is not known.", "Check the URL: the endpoint's card shows it.")
-    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-    problem = f"Nothing answers at {host}: {reason.rstrip('.').lower()}."
+    errno = getattr(cause, "errno", None)  # and not its words, which asyncio replaces
+    reason = os.strerror(errno).lower() if errno else str(cause)[:200].rstrip(".") or type(cause).__name__
+    problem = f"Nothing answers at {host}: {reason}."
     return Unreachable(problem, "Is the notebook running, and the model served? Its card shows the URL.")
 
 
@@ -77,8 +79,9 @@ def _lost(host: str, _: Exception) -> NbserveError:
 
 def _root(error: BaseException) -> Exception:
     """The first of the errors behind this one: the one of the system."""
-    while (before := error.__cause__ or error.__context__) is not None:
-        error = before
+    before = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
+    if before is not None:
+        return _root(before)
     return error if isinstance(error, Exception) else Exception()
 
 

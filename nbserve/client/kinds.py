@@ -63,6 +63,12 @@ def _wide(array: Any) -> Any:
     return array.astype("float64") if array.dtype.kind == "f" and array.dtype.itemsize < 8 else array
 
 
+def _wide_foreign(value: Any) -> Any:
+    import numpy as np
+
+    return _wide(np.asarray(value))
+
+
 def _wide_tensor(tensor: Any) -> Any:
     return tensor.detach().double() if tensor.is_floating_point() else tensor
 
@@ -135,20 +141,20 @@ def _is_table(answer: list[Any]) -> bool:
     return len(set(map(len, answer))) == 1 and not any(isinstance(cell, (list, dict)) for row in answer for cell in row)
 
 
-_ARRAY = Kind(_same, _array_like)
+_ARRAY = Kind(_wide, _array_like)
+_FOREIGN = Kind(_wide_foreign, _array_like)
 
 KINDS: dict[tuple[str, str], Kind] = {
-    ("numpy", "MaskedArray"): _ARRAY,
-    ("numpy", "ndarray"): Kind(_wide, _array_like),
+    ("numpy", "ndarray"): _ARRAY,
     ("pandas", "DataFrame"): Kind(_frame, _frame_like),
-    ("pandas", "Index"): _ARRAY,
+    ("pandas", "Index"): Kind(_series, _array_like),
     ("pandas", "Series"): Kind(_series, _frame_like),
     ("polars", "DataFrame"): Kind(_same, _polars_like),
     ("polars", "Series"): Kind(_same, _polars_like),
     ("scipy", "sparray"): _ARRAY,
     ("scipy", "spmatrix"): _ARRAY,
-    ("jax", "ArrayImpl"): _ARRAY,
-    ("jaxlib", "ArrayImpl"): _ARRAY,
-    ("tensorflow", "Tensor"): _ARRAY,
+    ("jax", "ArrayImpl"): _FOREIGN,
+    ("jaxlib", "ArrayImpl"): _FOREIGN,
+    ("tensorflow", "Tensor"): _FOREIGN,
     ("torch", "Tensor"): Kind(_wide_tensor, _tensor_like),
 }
