@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import ssl
@@ -111,6 +112,25 @@ def test_a_look_whose_answer_is_lost_is_taken_again(connect: Connect, waits: lis
         assert connect(server.url).metadata() == {"name": "iris"}
         assert len(server.requests) == 3
     assert len(waits) == 2
+
+
+@pytest.mark.parametrize("value", ["text", None, [1], {"a": 1}, {"predict_result": 1, "a": 2}], ids=repr)
+def test_what_a_resource_answers_itself_is_answered_as_it_says(connect: Connect, value: object) -> None:
+    with scripted(*[answer(200, json.dumps(value).encode())] * 2) as server:
+        client = connect(server.url)
+        assert client.predict([[1]]) == value
+        assert client.inspect() == value
+
+
+def test_no_content_is_an_answer(connect: Connect) -> None:
+    with scripted(b"HTTP/1.1 204 No Content\r\n\r\n") as server:
+        assert connect(server.url).call("note", [1]) is None
+
+
+def test_another_program_is_no_endpoint(connect: Connect) -> None:
+    page = answer(200, b"<html>", "text/html")
+    with scripted(page) as server, pytest.raises(AnswerLost, match="answered text/html, and not as an endpoint does"):
+        connect(server.url).metadata()
 
 
 def test_a_load_may_be_asked_for_twice_and_an_unload_not(connect: Connect, waits: list[float]) -> None:

@@ -29,9 +29,11 @@ from ..errors import (
     TokenMissing,
     Unreachable,
 )
-from .formats import format_of
+from .formats import Format, format_of
 
-__all__ = ["Reply", "code_of", "failure_of", "retry_after_s", "value_of"]
+__all__ = ["Reply", "code_of", "failure_of", "json_of", "retry_after_s", "value_of"]
+
+NO_CONTENT = 204
 
 SHAPE = {"error", "code", "remedy", "detail"}
 
@@ -51,12 +53,21 @@ def value_of(reply: Reply) -> Any:
 
     Raises `AnswerLost` for JSON that is none.
     """
-    content_type = reply.headers.get("content-type", "")
-    form = format_of(content_type)
+    if _format(reply) is not None:
+        return json_of(reply)
+    if reply.headers.get("content-type", "").startswith("text/"):
+        return reply.body.decode("utf-8", "replace")
+    return reply.body or None
+
+
+def json_of(reply: Reply) -> Any:
+    """The value of an answer that must be one of an endpoint, None if there is none by intent. Raises `AnswerLost`."""
+    form = _format(reply)
+    if form is None and reply.status == NO_CONTENT:
+        return None
     if form is None:
-        if content_type.startswith("text/"):
-            return reply.body.decode("utf-8", "replace")
-        return reply.body or None
+        given = reply.headers.get("content-type", "").partition(";")[0][:60] or "nothing"
+        raise AnswerLost(f"{_host(reply)} answered {given}, and not as an endpoint does.", _CHECK_URL)
     try:
         return form.read(reply.body)
     except ValueError:
@@ -98,7 +109,7 @@ def retry_after_s(reply: Reply) -> float | None:
 
 def _said(reply: Reply) -> dict[str, Any]:
     """The object that the body of an error is, an empty one for anything else."""
-    form = format_of(reply.headers.get("content-type", ""))
+    form = _format(reply)
     if form is None:
         return {}
     try:
@@ -106,6 +117,10 @@ def _said(reply: Reply) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _format(reply: Reply) -> Format | None:
+    return format_of(reply.headers.get("content-type", ""))
 
 
 def _fault(said: dict[str, Any]) -> Fault:

@@ -78,19 +78,19 @@ class Client:
         """How probable each class is, a row of probabilities for each row."""
         return self.call("predict_proba", data, **arguments)
 
-    def inspect(self) -> dict[str, Any]:
+    def inspect(self) -> Any:
         """What the model is and takes. Loads it if need be."""
         return self._run(self._plans.get("inspect"))
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> Any:
         """State, memory and counters. Never loads."""
         return self._run(self._plans.get("metadata"))
 
-    def load(self, *, timeout: float | None = LOAD_TIMEOUT_S) -> dict[str, Any]:
+    def load(self, *, timeout: float | None = LOAD_TIMEOUT_S) -> Any:
         """Bring the model into memory, and wait for it; answers the metadata."""
         return self._run(_loading(self._plans, timeout))
 
-    def unload(self) -> dict[str, Any]:
+    def unload(self) -> Any:
         """Let the model's memory go; answers what came back, and who still holds the model."""
         return self._run(self._plans.order("unload", is_harmless=False))
 
@@ -174,19 +174,19 @@ class AsyncClient:
         """How probable each class is, a row of probabilities for each row."""
         return await self.call("predict_proba", data, **arguments)
 
-    async def inspect(self) -> dict[str, Any]:
+    async def inspect(self) -> Any:
         """What the model is and takes. Loads it if need be."""
         return await self._run(self._plans.get("inspect"))
 
-    async def metadata(self) -> dict[str, Any]:
+    async def metadata(self) -> Any:
         """State, memory and counters. Never loads."""
         return await self._run(self._plans.get("metadata"))
 
-    async def load(self, *, timeout: float | None = LOAD_TIMEOUT_S) -> dict[str, Any]:  # noqa: ASYNC109 - as in Client
+    async def load(self, *, timeout: float | None = LOAD_TIMEOUT_S) -> Any:  # noqa: ASYNC109 - as in Client
         """Bring the model into memory, and wait for it; answers the metadata."""
         return await self._run(_loading(self._plans, timeout))
 
-    async def unload(self) -> dict[str, Any]:
+    async def unload(self) -> Any:
         """Let the model's memory go; answers what came back, and who still holds the model."""
         return await self._run(self._plans.order("unload", is_harmless=False))
 
@@ -267,7 +267,7 @@ def _trusting(verify: Verify) -> bool | ssl.SSLContext:
         raise OptionError(problem, "Give the path of a PEM file.") from None
 
 
-def _request(step: Send) -> dict[str, Any]:
+def _request(step: Send) -> Any:
     question, timeout_s = step.question, step.timeout_s
     connect_s = CONNECT_S if timeout_s is None else min(CONNECT_S, timeout_s)
     return {
@@ -288,7 +288,7 @@ def _check_open(http: httpx.Client | httpx.AsyncClient) -> None:
         raise Unreachable("This client is closed.", "Make a new one.")
 
 
-def _loading(plans: Plans, timeout_s: float | None) -> Plan[dict[str, Any]]:
+def _loading(plans: Plans, timeout_s: float | None) -> Plan[Any]:
     """A load takes longer than anything else, and does no harm when it is asked for twice."""
     return Plans(plans.url, Patience(timeout_s, plans.patience.retries)).order("load", is_harmless=True)
 

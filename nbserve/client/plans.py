@@ -6,9 +6,9 @@ from collections.abc import Generator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from ..errors import AnswerLost, InputError, OptionError
+from ..errors import InputError, OptionError
 from .address import below
-from .answers import failure_of, value_of
+from .answers import Reply, failure_of, json_of, value_of
 from .exchange import Outcome, Patience, Question, Send, Wait, exchange
 from .formats import JSON
 from .kinds import alike, sendable
@@ -48,43 +48,38 @@ class Plans:
             raise OptionError(f"{str(method)[:80]!r} is no name of a method.", "metadata()['methods'] lists them.")
         given = _named(data, arguments)
         question = self._question("POST", f"{quote(method)}/", JSON.write(sendable(given)))
-        answer = yield from self._asked(question)
-        if isinstance(answer, (str, bytes)) or answer is None:
-            raise AnswerLost(f"{self.url} answers, and not as an endpoint does.", "Check the URL: its card shows it.")
+        answer = json_of((yield from self._asked(question)))
         is_whole = isinstance(answer, dict) and answer.keys() == {RESULT}
         return alike(answer[RESULT] if is_whole else answer, given.values())
 
-    def get(self, route: str) -> Plan[dict[str, Any]]:
+    def get(self, route: str) -> Plan[Any]:
         """A route of every endpoint that is looked at."""
-        return self._object(self._question("GET", f"{route}/"))
+        return json_of((yield from self._asked(self._question("GET", f"{route}/"))))
 
-    def order(self, route: str, *, is_harmless: bool) -> Plan[dict[str, Any]]:
+    def order(self, route: str, *, is_harmless: bool) -> Plan[Any]:
         """A route of every endpoint that does something."""
-        return self._object(self._question("POST", f"{route}/", is_harmless=is_harmless))
+        question = self._question("POST", f"{route}/", is_harmless=is_harmless)
+        return json_of((yield from self._asked(question)))
 
     def request(self, verb: str, path: str, params: Mapping[str, Any] | None, json: Any) -> Plan[Any]:
         """Whatever else there is below the endpoint's URL."""
         verb = verb.upper()
         target = path if not params else f"{path}?{urlencode(params, doseq=True)}"
         body = None if json is NOTHING else JSON.write(sendable({"": json})[""])
-        return self._asked(self._question(verb, target, body, is_harmless=verb in ("GET", "HEAD", "OPTIONS")))
+        question = self._question(verb, target, body, is_harmless=verb in ("HEAD", "OPTIONS"))
+        return value_of((yield from self._asked(question)))
 
     def _question(self, verb: str, path: str, body: bytes | None = None, *, is_harmless: bool = False) -> Question:
         headers = {} if body is None else {"content-type": JSON.media_type}
         return Question(verb, below(self.url, path), headers, body, is_harmless or verb == "GET")
 
-    def _object(self, question: Question) -> Plan[dict[str, Any]]:
-        answer = yield from self._asked(question)
-        if not isinstance(answer, dict):
-            raise AnswerLost(f"{self.url} answers, and not as an endpoint does.", "Check the URL: its card shows it.")
-        return answer
-
-    def _asked(self, question: Question) -> Plan[Any]:
+    def _asked(self, question: Question) -> Plan[Reply]:
+        """A good answer. Raises the error that it is else."""
         reply = yield from exchange(question, self.patience)
         failure = failure_of(reply)
         if failure is not None:
             raise failure
-        return value_of(reply)
+        return reply
 
 
 def _named(data: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
