@@ -139,6 +139,14 @@ def _choice(*choices: str) -> Callable[[Any], str]:
     return read
 
 
+_batch_word = _choice("auto", "on", "off")
+
+
+def _batch(given: Any) -> str:
+    """True and False, too."""
+    return _batch_word({True: "on", False: "off"}[given] if isinstance(given, bool) else given)
+
+
 OPTIONS: tuple[Option, ...] = (
     Option(
         "name", None, _name, "the endpoint's name, the first part of its path (default: the variable's)", "NAME", False
@@ -148,6 +156,13 @@ OPTIONS: tuple[Option, ...] = (
     Option("token", True, _switch, "serve without a token, to everybody on this machine", None),
     Option("threads", 1, _integer(1, 64), "calls of the model at once; more than 1 if it is thread-safe", "N"),
     Option("queue", 1024, _integer(1, 1_000_000), "calls that may wait; one more is answered 429", "N"),
+    Option(
+        "batch",
+        "auto",
+        _batch,
+        "calls that wait share a run of the model: on, off, or (auto) where a row's answer is known to be its own",
+        "WHEN",
+    ),
     Option("deadline_s", 60.0, _time, "an answer that takes longer is given up, 504", "TIME"),
     Option("body_limit", 64 * 1024**2, _size, "the largest request body, such as 64MiB; a larger one is 413", "SIZE"),
     Option(
@@ -181,6 +196,7 @@ class Options:
     token: bool = True
     threads: int = 1
     queue: int = 1024
+    batch: str = "auto"
     deadline_s: float = 60.0
     body_limit: int = 64 * 1024**2
     loop: str = "own"

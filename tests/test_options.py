@@ -51,6 +51,11 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("body_limit", "500kB", 500_000),
     ("body_limit", "64MiB", 64 * 1024**2),
     ("body_limit", "1.5 GB", 1_500_000_000),
+    ("batch", "auto", "auto"),
+    ("batch", "on", "on"),
+    ("batch", "off", "off"),
+    ("batch", True, "on"),
+    ("batch", False, "off"),
     ("loop", "own", "own"),
     ("loop", "kernel", "kernel"),
 ]
@@ -106,6 +111,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("body_limit", "9" * 400, "a size of 1 byte or more"),
     ("body_limit", "5s", "a size of 1 byte or more"),
     ("body_limit", "1e3", "a size of 1 byte or more"),
+    ("batch", "yes", "'auto' or 'on' or 'off'"),
+    ("batch", 1, "'auto' or 'on' or 'off'"),
     ("loop", "main", "'own' or 'kernel'"),
     ("loop", 1, "'own' or 'kernel'"),
 ]
@@ -134,7 +141,7 @@ def test_every_option_is_tried_on_both_sides() -> None:
 
 
 def test_an_unknown_option_is_told_the_nearest_and_all() -> None:
-    with pytest.raises(OptionError, match=r"no option 'nmae'. Did you mean 'name'\? There are body_limit, "):
+    with pytest.raises(OptionError, match=r"no option 'nmae'. Did you mean 'name'\? There are batch, body_limit, "):
         options_from({"nmae": "iris"})
 
 
@@ -150,7 +157,8 @@ def test_a_name_alone_is_checked_alike() -> None:
 
 def test_the_flags_are_what_people_type() -> None:
     assert [option.flag for option in OPTIONS] == [
-        *("--name", "--path", "--port", "--no-token", "--threads", "--queue", "--deadline", "--body-limit", "--loop"),
+        *("--name", "--path", "--port", "--no-token", "--threads", "--queue", "--batch", "--deadline", "--body-limit"),
+        "--loop",
         *("--eager", "--trust", "--load-deadline", "--idle", "--budget"),
     ]
     assert all(option.help and option.help[-1] != "." for option in OPTIONS)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ..errors import Busy, ServerError
 from .blame import forget_locals
+from .cost import Cost
 
 __all__ = ["CoroutineThread", "Lane", "release_threads"]
 
@@ -36,18 +37,20 @@ class Lane:
     """
 
     def __init__(self, name: str, threads: int = 1, limit: int = 1024) -> None:
-        self._name = f"nbserve:{name}"
-        self._most_threads = threads
+        self.owner = name
+        self.threads = threads
         self._limit = limit
+        self._pace = Cost()
         self._queue: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
-        self._threads: set[threading.Thread] = set()
+        self._here: set[threading.Thread] = set()
+        self._guests = 0
         self._called = 0
         self._called_at = 0.0
         self._lock = threading.Lock()
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
-        if threading.current_thread() in self._threads:
+        if threading.current_thread() in self._here:
             # the model calls its own endpoint: waiting for itself would be for ever
             _run(future, work)
             return future
@@ -55,20 +58,49 @@ class Lane:
             if len(self._queue) >= self._limit:
                 self._forget_cancelled()
             if len(self._queue) >= self._limit:
-                name = self._name.removeprefix("nbserve:")
-                raise Busy(f"{name} has {self._limit} calls waiting.", "Ask again later.")
+                raise self._busy()
             self._queue.append((future, work))
             needs_thread = self._needs_thread()
         if needs_thread:
             self._call_thread()
         return future
 
+    def push(self, work: Callable[[], None]) -> None:
+        """Run it in its turn; it is no call, raises nothing, and is not refused."""
+        with self._lock:
+            self._queue.append((Future(), work))
+            needs_thread = self._needs_thread()
+        if needs_thread:
+            self._call_thread()
+
+    def enter(self) -> bool:
+        """Take a free place to run a call in the thread that one is in; whether there was one."""
+        with self._lock:
+            is_free = not self._queue and self._has_room()
+            self._guests += is_free
+            return is_free
+
+    def leave(self) -> None:
+        """Give the place back, to whoever has begun to wait for it."""
+        with self._lock:
+            self._guests -= 1
+            needs_thread = bool(self._queue) and self._needs_thread()
+        if needs_thread:
+            self._call_thread()
+
+    def _has_room(self) -> bool:
+        return len(self._here) + self._guests < self.threads
+
+    def _busy(self) -> Busy:
+        wait_s = len(self._queue) * (self._pace.of(1) or 0.0) / self.threads
+        return Busy(f"{self.owner} has {self._limit} calls waiting.", "Ask again later.", retry_after_s=wait_s)
+
     def is_like(self, threads: int, limit: int) -> bool:
-        return (self._most_threads, self._limit) == (threads, limit)
+        return (self.threads, self._limit) == (threads, limit)
 
     def _needs_thread(self) -> bool:
         """Whether to call one more; those that were called and have yet to come count. The caller holds the lock."""
-        missing = self._most_threads - len(self._threads)
+        missing = self.threads - self._guests - len(self._here)
         if missing <= 0:
             return False
         now = time.monotonic()
@@ -96,23 +128,25 @@ class Lane:
         if not self._enter(thread):
             return
         while (task := self._next(thread)) is not None:
+            began = time.perf_counter()
             _run(*task)
+            self._pace.note(1, time.perf_counter() - began)
             del task  # while it waits for the next, a thread holds neither arguments nor answers
 
     def _enter(self, thread: threading.Thread) -> bool:
         with self._lock:
             self._called = max(0, self._called - 1)
-            if len(self._threads) >= self._most_threads:
+            if not self._has_room():
                 return False
-            self._threads.add(thread)
-        thread.name = self._name
+            self._here.add(thread)
+        thread.name = f"nbserve:{self.owner}"
         return True
 
     def _next(self, thread: threading.Thread) -> tuple[Future[Any], Callable[[], Any]] | None:
         with self._lock:
             if self._queue:
                 return self._queue.popleft()
-            self._threads.discard(thread)
+            self._here.discard(thread)
             return None
 
 

@@ -2,71 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import traceback
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
-from ..errors import (
-    Busy,
-    Conflict,
-    Fault,
-    InputError,
-    ModelError,
-    NbserveError,
-    NotFound,
-    OutputError,
-    SpillError,
-    nearest,
-    shortened,
-)
+from ..errors import NbserveError, NotFound, SpillError, nearest, shortened
 from ..options import Options
-from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
-from .codecs import Call, Decoder, to_plain
+from .calls import Callee, Coroutines, Method
+from .codecs import to_plain
 from .component import Component
-from .custom import DrivenSource, Model, acquired, unwrapped
+from .custom import DrivenSource, Model, unwrapped
 from .engines import Lane
 from .lifecycle import State, UnloadReport
 from .memory import give_back, resident_bytes
-from .output import Log, write_to, writing_to
+from .output import Log, writing_to
 from .schema import Profile, Signature
 from .sizing import size_of
 from .traffic import Traffic
-from .waiting import leased_here
 
-__all__ = ["BUILT_IN", "Answer", "Coroutines", "Method", "Served", "Surroundings"]
-
-R = TypeVar("R")
+__all__ = ["BUILT_IN", "Served", "Surroundings"]
 
 BUILT_IN = frozenset({"inspect", "load", "metadata", "unload"})
 """Routes of every endpoint; a model's method of such a name is not served."""
-
-LONGEST_STREAM = 10_000_000
-
-
-class Coroutines(Protocol):
-    """A place where coroutines run, reached from any thread."""
-
-    def submit(self, coroutine: Coroutine[Any, Any, R]) -> Future[R]: ...
-
-    def is_here(self) -> bool:
-        """Whether the calling thread is the one that they run in."""
-        ...
-
-    def wait_here(self, future: Future[R]) -> R:
-        """The future's result, waited for in that very thread. Raises `ServerError` where that would be for ever."""
-        ...
-
-    def retire(self) -> None:
-        """No more calls are expected."""
-        ...
 
 
 class Surroundings(Protocol):
@@ -101,32 +61,7 @@ class Surroundings(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[R]):
-    """What a call came to, and how many rows it was about."""
-
-    value: R
-    rows: int | None
-
-
-class Method:
-    """One method of a model as it is served: what it takes, and how it is called."""
-
-    def __init__(self, signature: Signature) -> None:
-        self.signature = signature
-        self.decode = Decoder(signature)
-        self._attribute = signature.attribute or signature.method
-
-    @property
-    def name(self) -> str:
-        return self.signature.method
-
-    def __call__(self, model: Any, call: Call) -> Any:
-        target = model if self._attribute == "__call__" else getattr(model, self._attribute)
-        return target(*call.args, **call.kwargs)
-
-
-class Served:
+class Served(Callee):
     """A model behind a name. Thread-safe; holds the model through its component only.
 
     `profile` is what is known of it now. With `look` it is found anew whenever the model is loaded; without `is_seen`
@@ -151,23 +86,19 @@ class Served:
         before: Served | None = None,
         lane: Lane | None = None,
     ) -> None:
-        self.name = name
+        log = Log() if before is None else before.log
+        super().__init__(name, component, options, coroutines=coroutines, log=log, lane=lane)
         self.title = title
         self.origin = origin
-        self.component = component
-        self.options = options
+        self.methods: dict[str, Method] = {}
         self.replaced = replaced
         self.version: int = 1 if before is None else before.version + 1
         self.traffic: Traffic = Traffic() if before is None else before.traffic
-        self.log: Log = Log() if before is None else before.log
         self.served_at = datetime.now(UTC)
         self._around = around
         self._look = look
         self.is_described = is_seen
         self.is_retired = False
-        self.coroutines = coroutines
-        self._awaiting = threading.Semaphore(options.queue)
-        self.lane = lane or Lane(name, options.threads, options.queue)
         self._weight: tuple[int, int] = (-1, 0)
         self.inspects_itself = bool(component.peek(_says_itself))
         self.describe(profile)
@@ -177,7 +108,15 @@ class Served:
         """Take over a new profile: its methods are served from the next request on."""
         not_served = BUILT_IN | self.replaced
         self.profile = profile
-        self.methods = {each.method: Method(each) for each in profile.signatures if each.method not in not_served}
+        served = [each for each in profile.signatures if each.method not in not_served]
+        self.methods = {each.method: self._known(each) or Method(each) for each in served}
+
+    def _known(self, signature: Signature) -> Method | None:
+        """The method as it was served so far, if it is still that: what was learned of it stays."""
+        known = self.methods.get(signature.method)
+        with suppress(Exception):  # a default of the user's own may not want to be compared
+            return known if known is not None and known.signature == signature else None
+        return None
 
     def may_answer(self, method: str) -> bool:
         """Whether the model has that method, or may have it: it was never seen, and nobody else answers for it."""
@@ -222,30 +161,7 @@ class Served:
     def after_unload(self) -> None:
         self._around.left(self)
 
-    # --- calls
-
-    def submit(self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]) -> Future[Answer[R]]:
-        """Run `finish(method(*read(method)))` where this model runs, with the model leased throughout.
-
-        The future raises `InputError`, `ModelError` or `LoadError` and nothing else. Raises `Busy` at once when the
-        queue is full.
-        """
-        if self.component.is_loading_here():
-            raise Conflict("A model cannot be asked by its own load.", "Use what it has loaded so far itself.")
-        if method.signature.is_async:
-            return self._submit_async(method, read, finish)
-        # no closure: its frame would hold this, and so the model, for as long as an error is kept
-        return self.lane.submit(partial(self._call, method, read, finish))
-
-    def _submit_async(
-        self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]
-    ) -> Future[Answer[R]]:
-        if not self._awaiting.acquire(blocking=False):
-            raise Busy(f"{self.name} has {self.options.queue} calls waiting.", "Ask again later.")
-        awaiting = self._awaiting  # and not this: an error that is kept keeps its future
-        future = self.coroutines.submit(self._call_async(method, read, finish))
-        future.add_done_callback(lambda _: awaiting.release())
-        return future
+    # --- memory
 
     def load(self) -> None:
         """Raises `LoadError`."""
@@ -359,94 +275,15 @@ class Served:
         done, total = self.component.source.progress or (None, None)
         return {"seconds": round(seconds, 1), "done_bytes": done, "total_bytes": total}
 
-    def _call(self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]) -> Answer[R]:
-        call, is_in_model = None, False
-        try:
-            call = read(method)
-            with writing_to(self.log), self.component.lease() as model:
-                try:
-                    method, call = self._reread(method, call, read)
-                    is_in_model = True
-                    value = method(unwrapped(model), call)
-                    if isinstance(value, (Awaitable, AsyncIterator)):  # a plain function before an asynchronous one
-                        value = self.coroutines.submit(self._settled(value)).result()
-                    is_in_model = False
-                    return Answer(finish(value), call.rows)
-                finally:
-                    del model
-        except BaseException as error:  # noqa: BLE001 - the user's code: even its SystemExit ends no thread of ours
-            failure, cause = self._translate(error, method, call, is_in_model), error
-        finally:
-            self._let_go_if_retired()
-        raise failure from (cause if failure is not cause else cause.__cause__)
+    # --- calls
 
-    def _reread(self, method: Method, call: Call, read: Callable[[Method], Call]) -> tuple[Method, Call]:
-        """The call as the model that has just been loaded wants it: its file may have been written anew."""
-        now = self.methods.get(method.name, method) if self._look is not None else method
-        return (method, call) if now is method else (now, read(now))
+    def current(self, method: Method) -> Method:
+        return self.methods.get(method.name, method) if self._look is not None else method
 
-    def _let_go_if_retired(self) -> None:
-        """The last call of a model that is served no more takes a model of the user's own component with it."""
+    def let_go_if_retired(self) -> None:
         if self.is_retired and not self.component.has_listeners and isinstance(self.component.source, DrivenSource):
             with suppress(NbserveError):
                 self.component.try_unload()
-
-    async def _call_async(
-        self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]
-    ) -> Answer[R]:
-        write_to(self.log)
-        call, is_in_model = None, False
-        try:
-            call = read(method)
-            model = await self._acquired()
-            try:
-                method, call = self._reread(method, call, read)
-                is_in_model = True
-                with leased_here(self.component):
-                    value = await self._settled(method(unwrapped(model), call))
-                is_in_model = False
-                return Answer(finish(value), call.rows)
-            finally:
-                del model
-                self.component.release()
-                self._let_go_if_retired()
-        except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and _is_cancelled():
-                raise
-            failure, cause = self._translate(error, method, call, is_in_model), error
-        forget_locals(cause)
-        raise failure from (cause if failure is not cause else cause.__cause__)
-
-    async def _settled(self, value: Any) -> Any:
-        """What an asynchronous method comes to."""
-        write_to(self.log)
-        if isinstance(value, AsyncIterator):
-            return await _listed(value)
-        return await value if isinstance(value, Awaitable) else value
-
-    async def _acquired(self) -> Any:
-        """The model, leased; a load is waited for without holding the loop up. Raises `LoadError`."""
-        with writing_to(self.log):
-            return await acquired(self.component)
-
-    def _translate(self, error: BaseException, method: Method, call: Call | None, is_in_model: bool) -> NbserveError:
-        if isinstance(error, NbserveError) and (not is_in_model or isinstance(error, OutputError)):
-            return error  # in the model it is of another endpoint that the model asked, and the model's affair
-        if method.signature.accepts_any_keyword and call is not None:
-            keyword = refused_keyword(error, call.kwargs)
-            if keyword is not None:
-                fault = Fault((keyword,), f"Unknown argument {keyword[:60]!r}.", "unknown_argument")
-                return InputError(fault.msg, "Leave it out.", faults=[fault])
-        if is_callers_fault(error):
-            return InputError(
-                f"The model does not accept this data: {reason_of(error)}",
-                "Send what its inspect page describes; after a new fit, refresh() describes it anew.",
-            )
-        self.log.write("".join(traceback.format_exception(error)) + "\n")
-        return ModelError(
-            f"{self.name}.{method.name} raised {reason_of(error).rstrip('.')}.",
-            f"Its traceback is in the endpoint's log: %nbserve log {self.name}",
-        )
 
 
 def _weakly(model: object) -> weakref.ref[Any] | None:
@@ -463,18 +300,3 @@ def _says_itself(model: Any) -> bool:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
-
-
-def _is_cancelled() -> bool:
-    """Whether the running task is asked to end: a model may raise `CancelledError` for reasons of its own."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-async def _listed(values: AsyncIterator[Any]) -> list[Any]:
-    listed: list[Any] = []
-    async for value in values:
-        listed.append(value)
-        if len(listed) > LONGEST_STREAM:
-            raise OutputError("The model's answer does not end.", "Yield a bounded number of values.")
-    return listed

@@ -8,9 +8,11 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.blame import forget_locals
+from ..core.calls import Coroutines, Method
 from ..core.codecs import Call, bind, to_plain
 from ..core.output import is_serving
-from ..core.served import Answer, Coroutines, Method, Served
+from ..core.served import Served
+from ..core.sharing import Answer
 from ..errors import DeadlineExceeded, NbserveError, NotFound
 
 if TYPE_CHECKING:

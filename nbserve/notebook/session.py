@@ -11,13 +11,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core.analysis import analyse
+from ..core.calls import Coroutines
 from ..core.component import Component
 from ..core.custom import DrivenSource, unwrapped
 from ..core.engines import CoroutineThread, release_threads
 from ..core.lifecycle import State
 from ..core.output import Log, catch_prints, release_prints, write_to
 from ..core.registry import Registry
-from ..core.served import Coroutines, Served
+from ..core.served import Served
 from ..errors import Conflict, ModelRefused, NbserveError, OptionError
 from ..options import Options, environment_options, options_from
 from ..version import __version__

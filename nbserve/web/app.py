@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Mapping
+from threading import get_ident
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -30,6 +32,7 @@ from . import pages
 from .access import Access, Grant
 from .answers import STATUS, error_body, error_headers
 from .asgi import Receive, Scope, Send, wants_page
+from .patience import Patience
 from .predict import predict, refuse_large, send_error
 from .resources import ResourceRoutes
 from .routes import PAGE_HEADERS, endpoint_routes, is_listing, is_public, session_routes
@@ -73,6 +76,7 @@ class Door:
     def __init__(self, app: FastAPI, access: Access) -> None:
         self.app = app
         self._access = access
+        self._patience: dict[tuple[int, float], Patience] = {}
         self._registry: Registry = app.state.registry
         self._log: Log = app.state.log
         self._resources: ResourceRoutes = app.state.resources
@@ -83,13 +87,15 @@ class Door:
         name, _, rest = scope["path"].lstrip("/").partition("/")
         served = self._registry.get(name)
         try:
-            if served is not None or not is_public(scope):
-                scope["nbserve.grant"] = self._admit(scope, served)
+            if served is not None:
+                scope["nbserve.grant"] = self._access.admit(scope, name)
+            elif not is_public(scope):
+                scope["nbserve.grant"] = self._admit_to_session(scope)
             method = rest.rstrip("/")
             if served is None or not self._is_call(served, method, scope):
                 await self._to_fastapi(scope, receive, send)
             elif scope["method"] == "POST":
-                await predict(served, method, scope, receive, send)
+                await predict(served, method, scope, receive, send, self._patience_of(served))
             elif method in served.methods:
                 raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
             else:
@@ -100,13 +106,19 @@ class Door:
             self._log.write("".join(traceback.format_exception(error)))
             await self._refuse(NbserveError("The server failed.", "Its log has more."), scope, receive, send)
 
+    def _patience_of(self, served: Served) -> Patience:
+        """Of this thread's loop; to ask for the running loop itself costs a call of the system."""
+        key = (get_ident(), served.options.deadline_s)
+        patience = self._patience.get(key)
+        if patience is None or not patience.loop.is_running():
+            patience = self._patience[key] = Patience(key[1], asyncio.get_running_loop())
+        return patience
+
     def _is_call(self, served: Served, method: str, scope: Scope) -> bool:
         """Whether the model answers; one that was never seen answers what no resource does."""
         return method in served.methods or (served.may_answer(method) and not self._resources.answers(scope))
 
-    def _admit(self, scope: Scope, served: Served | None) -> Grant:
-        if served is not None:
-            return self._access.admit(scope, served.name)
+    def _admit_to_session(self, scope: Scope) -> Grant:
         if is_listing(scope):
             return self._access.admit_to_pages(scope)
         return self._access.admit_to_routes(scope)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import asyncio
+import types
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, MutableMapping
 from typing import Any
 
-__all__ = ["App", "Receive", "Scope", "Send", "header", "send_json", "wants_page"]
+__all__ = ["App", "Receive", "Scope", "Send", "header", "said_at_once", "send_json", "wants_page"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,13 +23,44 @@ def header(scope: Mapping[str, Any], name: bytes) -> str | None:
     return None
 
 
+def said_at_once(receive: Receive) -> tuple[Any, Awaitable[Any] | None]:
+    """What `receive` says without waiting, and None; else None, and what is to be awaited for it.
+
+    Mostly a request has come as a whole, and then it needs neither a deadline nor a turn of the loop.
+    """
+    said = receive()
+    if not asyncio.iscoroutine(said):
+        return None, said
+    try:
+        awaited = said.send(None)
+    except StopIteration as end:
+        return end.value, None
+    return None, _gone_on_with(said, awaited)
+
+
+@types.coroutine
+def _gone_on_with(begun: Any, awaited: Any) -> Generator[Any, Any, Any]:
+    """What a coroutine comes to that waits for `awaited` already."""
+    try:
+        while True:
+            try:
+                sent = yield awaited
+            except BaseException as error:  # noqa: BLE001 - it is the coroutine's to handle
+                awaited = begun.throw(error)
+            else:
+                awaited = begun.send(sent)
+    except StopIteration as end:
+        return end.value
+    finally:
+        begun.close()
+
+
 def wants_page(scope: Mapping[str, Any]) -> bool:
     """Whether a browser asks, who would rather read a page than JSON."""
     return scope["method"] in ("GET", "HEAD") and "text/html" in (header(scope, b"accept") or "")
 
 
-async def send_json(send: Send, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-    head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    head += [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+async def send_json(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})

@@ -11,9 +11,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from ..core.calls import Method
 from ..core.codecs import request_schema, response_schema
 from ..core.schema import Signature
-from ..core.served import Method, Served
+from ..core.served import Served
 from .answers import Error, Health, Inspection, Metadata, Ready, Unloaded
 from .resources import ResourceRoutes
 from .resources.handlers import ResourceRoute

@@ -3,32 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import traceback
 from functools import partial
+from random import Random
 from time import perf_counter
-from uuid import uuid4
+from typing import Any
 
-from ..core.codecs import Call, encode
-from ..core.served import Answer, Method, Served
-from ..errors import BodyIncomplete, BodyTooLarge, DeadlineExceeded, MediaTypeError, NbserveError
+from ..core.codecs import encode
+from ..core.served import Served
+from ..errors import BodyIncomplete, BodyTooLarge, MediaTypeError, NbserveError
 from .answers import STATUS, error_bytes, error_headers
-from .asgi import Receive, Scope, Send, header, send_json
+from .asgi import Receive, Scope, Send, header, said_at_once, send_json
+from .haste import haste
+from .patience import Patience, overdue
 
-__all__ = ["predict", "read_body", "refuse_large", "send_error"]
+__all__ = ["predict", "refuse_large", "send_error"]
 
 JSON_TYPES = ("application/json", "text/json")
 
+_ids = Random()  # noqa: S311 - it names a request and opens nothing; the user's own numbers stay as they are
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ids.seed)
 
-async def predict(served: Served, method: str, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one request to a model's method."""
-    predict_id = uuid4().hex
+
+async def predict(served: Served, method: str, scope: Scope, receive: Receive, send: Send, patience: Patience) -> None:
+    """Answer one request to a model's method. Reading and answering may take as long as the deadline each."""
+    predict_id = b"%032x" % _ids.getrandbits(128)
     began = perf_counter()
     rows, failure, body = None, None, b""
     served.traffic.begin()
+    haste.begin()
     try:
-        _check_type(scope)
-        sent = await read_body(scope, receive, served.options.body_limit, served.options.deadline_s)
-        answer = await _in_time(served, method, sent)
+        limit = served.options.body_limit
+        headers = dict(reversed(scope["headers"]))  # of several, the first is what counts
+        _check_type(headers)
+        _check_length(headers, limit)
+        message, rest = said_at_once(receive)
+        if rest is None and not message.get("more_body") and message["type"] == "http.request":
+            sent = message.get("body", b"")
+            if len(sent) > limit:
+                raise _too_large(limit)
+        else:
+            sent = await _read_in_time(message, rest, receive, limit, served.options.deadline_s)
+        if not served.is_described:
+            await _described_in_time(served)
+        watch = partial(patience.watch, receive=receive)
+        answer = await served.ask(served.method(method), sent, encode, patience.loop, watch)
         rows, body = answer.rows, b'{"predict_result":' + answer.value + b"}"
     except NbserveError as error:
         failure = error
@@ -38,46 +59,54 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
             "The server failed.", f"Its traceback is in the endpoint's log: %nbserve log {served.name}"
         )
     finally:
+        haste.end(patience.loop)
         served.traffic.end(perf_counter() - began, rows, failure is not None or not body)
     if failure is not None:
-        await send_error(scope, send, failure, predict_id)
+        await send_error(scope, send, failure, predict_id.decode())
     else:
-        await send_json(send, 200, body, {"x-predict-id": predict_id})
+        await send_json(send, 200, body, [(b"x-predict-id", predict_id)])
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int, patience_s: float) -> bytes:
-    """The whole body.
-
-    Raises `BodyTooLarge` as soon as it is known to be over `limit` bytes, `BodyIncomplete` when its end does not come
-    within `patience_s`.
-    """
-    refuse_large(scope, limit)
+async def _read_in_time(message: Any, rest: Any, receive: Receive, limit: int, patience_s: float) -> bytes:
+    """A body that comes in parts, or late. Raises `BodyIncomplete` when its end does not come in time."""
     try:
         async with asyncio.timeout(patience_s):
-            return await _read_all(receive, limit)
+            return await _read_all(message if rest is None else await rest, receive, limit)
     except TimeoutError:
         raise BodyIncomplete(f"The body did not come to its end in {patience_s:g} s.", "Send all of it.") from None
 
 
-async def _read_all(receive: Receive, limit: int) -> bytes:
+async def _read_all(message: Any, receive: Receive, limit: int) -> bytes:
     chunks: list[bytes] = []
-    size, is_complete = 0, False
-    while not is_complete and size <= limit:
-        message = await receive()
+    size = 0
+    while True:
         if message["type"] == "http.disconnect":
             raise BodyIncomplete("The body ended before it was complete.", "Send all of it.")
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
-        is_complete = not message.get("more_body")
-    if size > limit:
-        raise _too_large(limit)
-    return b"".join(chunks)
+        if size > limit:
+            raise _too_large(limit)
+        if not message.get("more_body"):
+            return b"".join(chunks)
+        message = await receive()
+
+
+async def _described_in_time(served: Served) -> None:
+    try:
+        async with asyncio.timeout(served.options.deadline_s):
+            await served.described()
+    except TimeoutError:
+        raise overdue(served.options.deadline_s) from None
 
 
 def refuse_large(scope: Scope, limit: int) -> None:
     """Raises `BodyTooLarge` when the request itself says that it is."""
-    length = header(scope, b"content-length")
-    if length is not None and length.isdigit() and int(length) > limit:
+    _check_length(dict(reversed(scope["headers"])), limit)
+
+
+def _check_length(headers: dict[bytes, bytes], limit: int) -> None:
+    length = headers.get(b"content-length", b"")
+    if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
 
 
@@ -88,34 +117,21 @@ async def send_error(scope: Scope, send: Send, error: NbserveError, predict_id: 
         headers["x-predict-id"] = predict_id
     if header(scope, b"expect") is not None:
         headers["connection"] = "close"  # the body was never asked for, and what comes next may be none
-    await send_json(send, STATUS[error.code], error_bytes(error, predict_id), headers)
+    encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    await send_json(send, STATUS[error.code], error_bytes(error, predict_id), encoded)
 
 
-async def _in_time(served: Served, method: str, sent: bytes) -> Answer[bytes]:
-    try:
-        async with asyncio.timeout(served.options.deadline_s):
-            return await _answer(served, method, sent)
-    except TimeoutError:
-        raise DeadlineExceeded(
-            f"The answer took longer than {served.options.deadline_s:g} s.", "Send fewer rows, or raise --deadline."
-        ) from None
-
-
-async def _answer(served: Served, method: str, sent: bytes) -> Answer[bytes]:
-    if not served.is_described:
-        await served.described()
-    chosen = served.method(method)
-    return await asyncio.wrap_future(served.submit(chosen, partial(_read, sent), encode))
-
-
-def _read(sent: bytes, method: Method) -> Call:
-    return method.decode.from_bytes(sent)
-
-
-def _check_type(scope: Scope) -> None:
-    given = header(scope, b"content-type")
+def _check_type(headers: dict[bytes, bytes]) -> None:
+    given = headers.get(b"content-type")
     if given is None:
         return
+    if given != b"application/json":
+        _check_words(given.decode("latin-1"))
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise MediaTypeError("A compressed body is not read here.", "Send it without Content-Encoding.")
+
+
+def _check_words(given: str) -> None:
     media_type, _, parameters = given.partition(";")
     media_type = media_type.strip().lower()
     if media_type not in JSON_TYPES and not media_type.endswith("+json"):
@@ -125,8 +141,6 @@ def _check_type(scope: Scope) -> None:
     charset = parameters.replace(" ", "").lower().partition("charset=")[2].partition(";")[0].strip('"')
     if charset not in ("", "utf-8", "utf8"):
         raise MediaTypeError(f"JSON in {charset!r} is not read here.", "Send it as UTF-8.")
-    if header(scope, b"content-encoding") not in (None, "identity"):
-        raise MediaTypeError("A compressed body is not read here.", "Send it without Content-Encoding.")
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -18,6 +18,7 @@ import uvicorn
 from ..core.blame import reason_of
 from ..core.waiting import never_wait_here
 from ..errors import PortTaken, ServerError
+from .haste import haste
 
 __all__ = ["Server"]
 
@@ -93,6 +94,7 @@ class Server:
         finally:
             self._server.has_started.set()
             _close(loop)
+            haste.rest()
 
     def _await_start(self) -> None:
         in_time = self._server.has_started.wait(START_S)

@@ -95,7 +95,7 @@ def test_lanes_that_are_asked_in_turn_borrow_one_thread() -> None:
     threads = set()
     for lane in lanes:
         threads.add(lane.submit(threading.current_thread).result(10))
-        while lane._threads:  # the answer is there a moment before the thread is given back
+        while lane._here:  # the answer is there a moment before the thread is given back
             lane.submit(lambda: None).result(10)
             threading.Event().wait(0)
     assert len(threads - before) <= 2
@@ -120,7 +120,7 @@ def test_a_thread_too_many_leaves_and_one_call_runs_at_a_time() -> None:
     lane = Lane("iris")
     with occupied(lane):
         engines._workers.run(lane._live)
-        waiting = lane.submit(lambda: len(lane._threads))
+        waiting = lane.submit(lambda: len(lane._here))
     assert waiting.result(10) == 1
 
 

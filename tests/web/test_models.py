@@ -15,8 +15,8 @@ import pydantic
 import pytest
 import scipy.sparse
 
+from nbserve.core.calls import Method
 from nbserve.core.schema import Container, DataArgument, DataKind
-from nbserve.core.served import Method
 from nbserve.notebook.session import Session
 from tests.client import Caller, opened
 from tests.models import CASES, ModelCase

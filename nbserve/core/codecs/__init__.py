@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from .body import parse_json
-from .call import Call
+from .call import Call, Placement
 from .decode import Decoder, bind, decode
 from .encode import encode, to_plain, written
+from .joining import joined, layout_of, parted, sliced
 from .libraries import Unwritable
 from .schemas import request_schema, response_schema
 
 __all__ = [
     "Call",
     "Decoder",
+    "Placement",
     "Unwritable",
     "bind",
     "decode",
     "encode",
+    "joined",
+    "layout_of",
     "parse_json",
+    "parted",
     "request_schema",
     "response_schema",
+    "sliced",
     "to_plain",
     "written",
 ]

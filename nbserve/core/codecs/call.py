@@ -42,8 +42,10 @@ class Placement:
             if not each.is_variadic
         ]
         data = signature.data
+        self._data: _Place | None = None
         if data is not None:
-            places.insert(data.position, _Place(data.name, not data.by_keyword, not data.positional))
+            self._data = _Place(data.name, not data.by_keyword, not data.positional)
+            places.insert(data.position, self._data)
         self._ordered = [place for place in places if place.by_position]
         self._variadic = next((each.name for each in signature.parameters if each.is_variadic), None)
         self._prefers_position = signature.by_position
@@ -57,6 +59,25 @@ class Placement:
             return Call((), kwargs, rows)
         rest = tuple(kwargs.pop(self._variadic, None) or ()) if self._variadic is not None else ()
         return Call((*self._leading(kwargs, bool(rest)), *rest), kwargs, rows)
+
+    def data_of(self, call: Call) -> Any:
+        """The rows among the arguments."""
+        assert self._data is not None
+        return call.kwargs[self._data.name] if self._data.name in call.kwargs else call.args[self._seat]
+
+    def with_data(self, call: Call, data: Any, rows: int) -> Call:
+        """The same call of other rows."""
+        assert self._data is not None
+        if self._data.name in call.kwargs:
+            return Call(call.args, {**call.kwargs, self._data.name: data}, rows)
+        args = (*call.args[: self._seat], data, *call.args[self._seat + 1 :])
+        return Call(args, call.kwargs, rows)
+
+    @property
+    def _seat(self) -> int:
+        """Which of the arguments by position the rows are."""
+        assert self._data is not None
+        return self._ordered.index(self._data)
 
     def _leading(self, kwargs: dict[str, Any], everything: bool) -> list[Any]:
         """Take out of `kwargs` what goes by position; what is left out before another gets its default."""

@@ -43,9 +43,12 @@ class Decoder:
     def __init__(self, signature: Signature) -> None:
         self.signature = signature
         self._names = Names(signature)
-        self._placement = Placement(signature)
+        self.placement = Placement(signature)
         self._data = None if signature.data is None else signature.data.name
         self._decoders = _decoders(signature)
+        matrix = self._decoders.get(self._data or "")
+        self._matrix = matrix if isinstance(matrix, Matrix) and matrix.joins_rows else None
+        self._rows_suffice = self._names.required == [self._data]
 
     def __call__(self, payload: Any) -> Call:
         faults = Faults()
@@ -68,6 +71,30 @@ class Decoder:
             remedy = f"Send JSON like {_example_text(self.signature)}"
             raise BodyError(error.problem, remedy, faults=error.faults) from None
 
+    def plain_rows(self, body: bytes) -> list[Any] | None:
+        """The rows of a body that is nothing but rows, unread, to be joined with others' by `of_rows`.
+
+        None for a body that is to be read by itself, whatever is wrong with it.
+        """
+        if self._matrix is None or not self._rows_suffice:
+            return None
+        try:
+            payload = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return None
+        if type(payload) is dict and len(payload) == 1:
+            [(name, payload)] = payload.items()
+            if self._names.meaning(name) != self._data:
+                return None
+        return payload if type(payload) is list and payload and type(payload[0]) is list else None
+
+    def of_rows(self, rows: list[Any]) -> Call | None:
+        """The call of such rows, of one body or of many; None if one of them has to be looked at more closely."""
+        assert self._matrix is not None
+        assert self._data is not None
+        data = self._matrix.joined(rows)
+        return None if data is None else self.placement.call({self._data: data}, len(rows))
+
     def bind(self, given: Mapping[str, Any]) -> Call:
         """Native values in, as they are: only the names are checked."""
         faults = Faults()
@@ -77,7 +104,7 @@ class Decoder:
 
     def _placed(self, values: dict[str, Any]) -> Call:
         rows = None if self._data is None else _rows_of(values[self._data])
-        return self._placement.call(values, rows)
+        return self.placement.call(values, rows)
 
 
 def decode(signature: Signature, payload: Any) -> Call:

@@ -16,7 +16,7 @@ import orjson
 
 from ...errors import OutputError
 from .forms import NO_FORM, key_text, repaired, simpler
-from .libraries import Unwritable
+from .libraries import Unwritable, is_plain_array
 
 __all__ = ["DEEPEST", "MOST_ITEMS", "encode", "to_plain", "written"]
 
@@ -32,6 +32,8 @@ _REMEDY = "numbers, strings, lists, dicts, arrays or frames"
 
 def encode(value: Any) -> bytes:
     """The JSON of a model's answer. Raises `OutputError`, and whatever a generator in the answer raises."""
+    if type(value).__name__ == "ndarray" and is_plain_array(value):
+        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
     return _encoded(value)[0]
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from .moments import numpy_duration, numpy_moment
 
-__all__ = ["LIBRARIES", "MOST_CELLS", "Unwritable"]
+__all__ = ["LIBRARIES", "MOST_CELLS", "Unwritable", "is_plain_array"]
 
 MOST_CELLS = 50_000_000
 """Cells up to which a sparse matrix is written in full."""
@@ -25,6 +25,12 @@ class Unwritable(Exception):
         super().__init__(fault)
         self.fault = fault
         self.wanted = wanted
+
+
+def is_plain_array(array: Any) -> bool:
+    """Whether orjson writes the array as it stands: numbers of at most 8 bytes, in order."""
+    dtype = array.dtype
+    return dtype.kind in "fiub" and dtype.itemsize <= 8 and dtype.isnative and array.ndim and array.flags.c_contiguous
 
 
 def _array(value: Any) -> Any:

@@ -48,6 +48,26 @@ class Matrix:
             return self._native(rows, loc, faults)
         return self._explained(rows, loc, faults)
 
+    @property
+    def joins_rows(self) -> bool:
+        """Whether rows of several requests, read as one list, give the numbers that each would give alone.
+
+        They do where all numbers become doubles anyhow; another type would depend on what else is in the list.
+        """
+        is_array = self._container is Container.NUMPY or (self._container is Container.PANDAS and bool(self._names))
+        return self._width is not None and self._dtype == "float64" and is_array
+
+    def joined(self, rows: list[Any]) -> Any:
+        """What the model is given for rows of JSON, whose numbers are finite; None if not all are plainly good."""
+        import numpy as np
+
+        try:
+            array = np.array(rows)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        is_good = array.ndim == 2 and array.shape[1] == self._width and array.dtype.kind in "fiub"
+        return self._contained(array.astype("float64", copy=False)) if is_good else None
+
     def _range_of(self, dtype: str | None) -> tuple[float, float] | None:
         if self._is_integer:
             return integer_range(dtype)

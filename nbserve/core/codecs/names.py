@@ -36,6 +36,10 @@ class Names:
         self.is_open = signature.accepts_any_keyword
         self._meaning = {name: name for name in own} | dict.fromkeys(self.aliases, self.stand_in or "")
 
+    def meaning(self, key: str) -> str | None:
+        """The argument that the key stands for."""
+        return self._meaning.get(key)
+
     def sort(self, payload: Any, faults: Faults) -> dict[str, tuple[Loc, Any]]:
         """Argument → where it came from and what was sent for it. Raises `InputError` for a body of another form."""
         if not isinstance(payload, Mapping):
