@@ -5,14 +5,16 @@ from __future__ import annotations
 from .body import parse_json
 from .call import Call, Placement
 from .decode import Decoder, bind, decode
-from .encode import encode, to_plain
+from .encode import encode, to_plain, written
 from .joining import joined, layout_of, parted, sliced
+from .libraries import Unwritable
 from .schemas import request_schema, response_schema
 
 __all__ = [
     "Call",
     "Decoder",
     "Placement",
+    "Unwritable",
     "bind",
     "decode",
     "encode",
@@ -24,4 +26,5 @@ __all__ = [
     "response_schema",
     "sliced",
     "to_plain",
+    "written",
 ]
