@@ -18,6 +18,10 @@ HERE_S = 0.5e-3
 """A run that is expected to be shorter than this runs where its callers wait, on their loop: to change threads twice
 takes as long."""
 
+AWAITED_HERE_S = 5e-3
+"""… unless it takes longer than this by the clock: a model that waits for somebody would keep the loop waiting, too. A
+cell that computes makes any run somewhat longer."""
+
 MOST_BYTES = 16 * 1024**2
 """Of bodies in one run."""
 
@@ -130,6 +134,8 @@ class Batcher:
     def _rows_here(self) -> int:
         """How many rows a run on the loop may have; 0 if what waits longest has more, or is to run elsewhere."""
         if not self._may_run_here or self._runs or not self._waiting or not self._waiting[0].is_read:
+            return 0
+        if (self._method.pace.of(1) or 0.0) > AWAITED_HERE_S:
             return 0
         most_rows = self._method.cost.rows_within(HERE_S)
         return min(most_rows, self._most_rows()) if self._waiting[0].rows <= most_rows else 0

@@ -254,9 +254,10 @@ def test_a_short_run_takes_place_on_the_loop_and_a_long_one_on_the_lane() -> Non
     here = threading.current_thread().name
     assert desk.together(row) == [[0]]
     assert seen == ["nbserve:m"], "what it costs is not known yet"
-    for seconds, place in ((1e-4, here), (1e-2, "nbserve:m")):
-        for _ in range(100):
-            method.cost.note(1, seconds)
+    for busy_s, taken_s, place in ((1e-4, 1e-4, here), (1e-4, 0.1, "nbserve:m"), (1e-2, 1e-2, "nbserve:m")):
+        for _ in range(200):
+            method.cost.note(1, busy_s)
+            method.pace.note(1, taken_s)
         seen.clear()
         assert desk.together(row, row) == [[0], [0]]
         assert seen == [place]
