@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .client import AsyncClient, Client
     from .core.artifact import load
     from .core.custom import Model, ModelComponent
     from .errors import NbserveError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "App",
+    "AsyncClient",
+    "Client",
     "Endpoint",
     "Model",
     "ModelComponent",
@@ -41,6 +44,8 @@ __all__ = [
 
 _HOMES = {
     "App": ".program",
+    "AsyncClient": ".client",
+    "Client": ".client",
     "Endpoint": ".notebook.handle",
     "Model": ".core.custom",
     "ModelComponent": ".core.custom",

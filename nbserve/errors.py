@@ -24,8 +24,10 @@
     ├── Conflict
     ├── Busy
     ├── DeadlineExceeded
-    └── ServerError                  the HTTP server itself
-        └── PortTaken
+    ├── ServerError                  the HTTP server itself
+    │   └── PortTaken
+    ├── Unreachable                  a client could not ask
+    └── AnswerLost                   … or has asked, and the answer did not arrive
 
 Each is a problem, a remedy and a code. What the code means over HTTP is one table, in `nbserve.web.app`.
 """
@@ -39,6 +41,7 @@ from typing import ClassVar
 
 __all__ = [
     "AccessError",
+    "AnswerLost",
     "BodyError",
     "BodyIncomplete",
     "BodyTooLarge",
@@ -65,6 +68,7 @@ __all__ = [
     "TokenMissing",
     "TokenRefused",
     "UnloadError",
+    "Unreachable",
     "nearest",
     "shortened",
 ]
@@ -86,9 +90,13 @@ class Fault:
 
 
 class NbserveError(Exception):
-    """The root: `str(error)` is the problem, `remedy` what to do about it, `code` its stable name."""
+    """The root: `str(error)` is the problem, `remedy` what to do about it, `code` its stable name.
+
+    `predict_id` is that of the request which was answered with it, None anywhere but in a client.
+    """
 
     code: ClassVar[str] = "nbserve_error"
+    predict_id: str | None = None
 
     def __init__(self, problem: str, remedy: str = "", *, faults: Sequence[Fault] = ()) -> None:
         super().__init__(problem)
@@ -256,6 +264,18 @@ class PortTaken(ServerError):
     """Somebody else listens on the wanted port."""
 
     code = "port_taken"
+
+
+class Unreachable(NbserveError):
+    """A client could not ask: the endpoint has not seen the request."""
+
+    code = "unreachable"
+
+
+class AnswerLost(NbserveError):
+    """What a client got is not the endpoint's whole answer; the request may have been carried out."""
+
+    code = "answer_lost"
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

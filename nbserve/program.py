@@ -41,7 +41,7 @@ class App:
         components: Iterable[ModelComponent] = (),
     ) -> None:
         from .notebook.session import Session
-        from .web.app import Door
+        from .web.door import Door
 
         about = {"title": title, "version": version, "description": description}
         self._session = Session({}, about=about, session_token=os.environ.get(TOKEN_VARIABLE), has_server=False)

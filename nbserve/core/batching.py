@@ -7,17 +7,20 @@ import threading
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 from ..errors import Busy
 from .engines import Lane
-from .sharing import MOST_ROWS, Answer, Called, Outcome, Request, Runner, Sharing, deliver, settle
+from .sharing import MOST_ROWS, Called, Outcome, Request, Runner, Sharing, deliver, settle
 
 __all__ = ["Batcher"]
 
 HERE_S = 0.5e-3
 """A run that is expected to be shorter than this runs where its callers wait, on their loop: to change threads twice
 takes as long."""
+
+AWAITED_HERE_S = 5e-3
+"""… unless it takes longer than this by the clock: a model that waits for somebody would keep the loop waiting, too. A
+cell that computes makes any run somewhat longer."""
 
 MOST_BYTES = 16 * 1024**2
 """Of bodies in one run."""
@@ -53,8 +56,8 @@ class Batcher:
         self._usual = 1
         self._runs = 0
 
-    def ask(self, runner: Runner, request: Request) -> asyncio.Future[Answer[Any]]:
-        """The future of the request's answer. Raises `Busy`."""
+    def ask(self, runner: Runner, request: Request) -> None:
+        """See to it that who asked is answered. Raises `Busy`."""
         with self._lock:
             if len(self._waiting) >= self._limit:
                 self._forget_settled()
@@ -65,7 +68,6 @@ class Batcher:
             is_first, self._is_planned = not self._is_planned, True
         if is_first:  # those that the loop has read in the same turn come along
             request.loop.call_soon(self._plan, runner)
-        return request.future
 
     def _busy(self) -> Busy:
         rows = sum(each.rows for each in self._waiting)
@@ -79,7 +81,7 @@ class Batcher:
 
     def _forget_settled(self) -> None:
         """Calls whose callers have given up wait no more."""
-        self._waiting = deque(each for each in self._waiting if not each.future.done())
+        self._waiting = deque(each for each in self._waiting if not each.caller.done())
 
     # --- where it runs
 
@@ -103,8 +105,8 @@ class Batcher:
                 self._to_lane(runner)
         finally:
             for each in newest:
-                if each.watch is not None and not each.future.done():
-                    each.watch(each.future)
+                if each.watch is not None and not each.caller.done():
+                    each.watch(each.caller)
 
     def _more_are_coming(self) -> bool:
         """Whether to look again after another turn of the loop.
@@ -133,6 +135,8 @@ class Batcher:
         """How many rows a run on the loop may have; 0 if what waits longest has more, or is to run elsewhere."""
         if not self._may_run_here or self._runs or not self._waiting or not self._waiting[0].is_read:
             return 0
+        if (self._method.pace.of(1) or 0.0) > AWAITED_HERE_S:
+            return 0
         most_rows = self._method.cost.rows_within(HERE_S)
         return min(most_rows, self._most_rows()) if self._waiting[0].rows <= most_rows else 0
 
@@ -143,7 +147,7 @@ class Batcher:
             outcomes = self._sharing.tried_now(runner, group)
             if outcomes is not None:
                 settle(outcomes)
-        rest = [each for each in requests if not each.future.done()]
+        rest = [each for each in requests if not each.caller.done()]
         if rest:
             with self._lock:
                 self._failed += rest
@@ -202,7 +206,7 @@ class Batcher:
         with self._lock:
             while self._waiting:
                 first = self._waiting[0]
-                if first.future.done():
+                if first.caller.done():
                     self._waiting.popleft()
                     continue
                 rows, size = rows + first.rows, size + first.size

@@ -23,7 +23,7 @@ from .custom import acquired, unwrapped
 from .engines import Lane
 from .output import Log, write_to, writing_to
 from .schema import DataKind, Signature
-from .sharing import Answer, Request
+from .sharing import Answer, Caller, Request
 from .waiting import leased_here
 
 __all__ = ["Callee", "Coroutines", "Method"]
@@ -136,29 +136,29 @@ class Callee:
         method: Method,
         sent: bytes | Body,
         finish: Callable[[Any], R],
+        caller: Caller,
         loop: asyncio.AbstractEventLoop,
-        watch: Callable[[asyncio.Future[Any]], None] | None = None,
-    ) -> asyncio.Future[Answer[R]]:
-        """The same for a body of bytes and who waits on the running loop; calls that may share a run of the model do.
+        watch: Callable[[Any], None] | None = None,
+    ) -> None:
+        """The same for a body of bytes, and a caller on the running loop; calls that may share a run of the model do.
 
-        An answer that does not come at once is watched. Who no longer waits for it puts an error into the future.
-        Raises `Busy`, and what is wrong with the body.
+        An answer that does not come at once is watched. Who no longer waits for it is done. Raises `Busy`, and what is
+        wrong with the body.
         """
         read = partial(_read, sent)
         batcher = method.batcher or self._batcher_of(method)
         if batcher is None:
-            future = _bridged(self.submit(method, read, finish), loop)
+            _bridge(self.submit(method, read, finish), caller, loop)
             if watch is not None:
-                watch(future)
-            return future
+                watch(caller)
+            return
         rows = call = None
         if isinstance(sent, Body):
             call = read(method) if method.reads_quickly and sent.is_quick else None
         elif method.reads_quickly and len(sent) <= READ_HERE_BYTES:
             rows = method.decode.plain_rows(sent)
             call = read(method) if rows is None else None
-        request = Request(read, finish, loop, call=call, rows_sent=rows, size=len(sent), watch=watch)
-        return batcher.ask(self, request)
+        batcher.ask(self, Request(read, finish, caller, loop, call=call, rows_sent=rows, size=len(sent), watch=watch))
 
     def _batcher_of(self, method: Method) -> Batcher | None:
         """None for calls that do not share runs: nobody knows that they may, or the user says that they must not."""
@@ -301,29 +301,24 @@ def _read(sent: bytes | Body, method: Method) -> Call:
     return sent.read(method.decode) if isinstance(sent, Body) else method.decode.from_bytes(sent)
 
 
-def _bridged(source: Future[R], loop: asyncio.AbstractEventLoop) -> asyncio.Future[R]:
-    """The same on a loop; what is done with there is taken back here, if it has not begun."""
-    future: asyncio.Future[R] = loop.create_future()
+def _bridge(source: Future[R], caller: Caller, loop: asyncio.AbstractEventLoop) -> None:
+    """Tell the caller on its loop; when he is done with before, what has not begun is taken back."""
 
     def copy() -> None:
-        if future.done():
+        if caller.done():
             return
-        if source.cancelled():
-            future.cancel()
-            return
-        error = source.exception()
+        error = NbserveError("The call was given up.", "Ask again.") if source.cancelled() else source.exception()
         if error is None:
-            future.set_result(source.result())
+            caller.set_result(source.result())
         else:
-            future.set_exception(error)
+            caller.set_exception(error)
 
     def tell(_: object) -> None:
         with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
             loop.call_soon_threadsafe(copy)
 
-    future.add_done_callback(lambda _: source.cancel())
+    caller.add_done_callback(lambda _: source.cancel())
     source.add_done_callback(tell)
-    return future
 
 
 def _reads_quickly(signature: Signature) -> bool:

@@ -15,7 +15,7 @@ from .blame import forget_locals
 from .codecs import Call, Decoder, joined, layout_of, parted, sliced
 from .cost import Cost
 
-__all__ = ["MOST_ROWS", "Answer", "Called", "Outcome", "Request", "Runner", "Sharing", "deliver", "settle"]
+__all__ = ["MOST_ROWS", "Answer", "Called", "Caller", "Outcome", "Request", "Runner", "Sharing", "deliver", "settle"]
 
 R = TypeVar("R")
 
@@ -31,6 +31,18 @@ class Answer(Generic[R]):
 
     value: R
     rows: int | None
+
+
+class Caller(Protocol):
+    """Who waits for an answer: a future of a loop, or what is used like one there."""
+
+    def done(self) -> bool: ...
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, exception: Any, /) -> None: ...
+
+    def add_done_callback(self, fn: Callable[[Any], object], /) -> None: ...
 
 
 class Called(Protocol):
@@ -69,24 +81,25 @@ class Runner(Protocol):
 
 
 class Request:
-    """One call that waits, and the future of the one who asked, of a loop.
+    """One call that waits, and who asked for it, on a loop.
 
-    It is `call`, or `rows_sent` that nobody has read yet, or what `read(method)` gives. `watch` is called on the loop
-    if it is not answered at once: somebody is to see to it that it does not wait for ever.
+    It is `call`, or `rows_sent` that nobody has read yet, or what `read(method)` gives. `watch` is called on the
+    loop if it is not answered at once: somebody is to see to it that it does not wait for ever.
     """
 
-    __slots__ = ("call", "finish", "future", "loop", "read", "rows", "rows_sent", "size", "watch")
+    __slots__ = ("call", "caller", "finish", "loop", "read", "rows", "rows_sent", "size", "watch")
 
     def __init__(
         self,
         read: Callable[[Any], Call],
         finish: Callable[[Any], Any],
+        caller: Caller,
         loop: asyncio.AbstractEventLoop,
         *,
         call: Call | None = None,
         rows_sent: list[Any] | None = None,
         size: int = 0,
-        watch: Callable[[asyncio.Future[Any]], None] | None = None,
+        watch: Callable[[Any], None] | None = None,
     ) -> None:
         self.read = read
         self.finish = finish
@@ -96,7 +109,7 @@ class Request:
         self.size = size
         self.watch = watch
         self.loop = loop
-        self.future: asyncio.Future[Answer[Any]] = loop.create_future()
+        self.caller = caller
 
     @property
     def is_read(self) -> bool:
@@ -117,12 +130,12 @@ class Request:
 
     def settle(self, answer: Answer[Any] | None, error: NbserveError | None) -> None:
         """On its loop: tell who waits, if anybody does still."""
-        if self.future.done():
+        if self.caller.done():
             return
         if error is not None:
-            self.future.set_exception(error)
+            self.caller.set_exception(error)
         elif answer is not None:
-            self.future.set_result(answer)
+            self.caller.set_result(answer)
 
 
 Outcome = tuple[Request, Answer[Any] | None, NbserveError | None]

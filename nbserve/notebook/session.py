@@ -256,10 +256,13 @@ class Session:
                     "Leave --port away, or %unserve --all first.",
                 )
             return
-        from ..web.app import Door
+        from ..web.door import Door
+        from ..web.line import Line
         from ..web.server import Server
 
-        self._server = Server(Door(self.app, self.access), port=options.port, enter=partial(write_to, self.log))
+        door = Door(self.app, self.access)
+        line = partial(Line, door=door)
+        self._server = Server(door, port=options.port, line=line, enter=partial(write_to, self.log))
 
     def _announce(self, served: Served, resource: Any) -> None:
         name, needs_token = served.name, served.options.token

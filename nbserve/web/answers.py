@@ -32,6 +32,8 @@ STATUS: dict[str, int] = {
     "nbserve_error": 500,
     "output_invalid": 500,
     "unload_failed": 500,
+    "answer_lost": 502,
+    "unreachable": 502,
     "load_failed": 503,
     "model_not_fitted": 503,
     "model_refused": 503,

@@ -1,11 +1,8 @@
-"""The application of a session: the door, the hot path, and FastAPI for everything else."""
+"""The FastAPI application of a session, and what its errors look like."""
 
 from __future__ import annotations
 
-import asyncio
-import traceback
 from collections.abc import Mapping
-from threading import get_ident
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -15,10 +12,8 @@ from starlette.exceptions import HTTPException
 
 from ..core.output import Log
 from ..core.registry import Registry
-from ..core.served import Served
 from ..errors import (
     BodyError,
-    BodyTooLarge,
     Fault,
     InputError,
     MethodNotAllowed,
@@ -29,18 +24,13 @@ from ..errors import (
     shortened,
 )
 from . import pages
-from .access import Access, Grant
+from .access import Grant
 from .answers import STATUS, error_body, error_headers
-from .asgi import Receive, Scope, Send, wants_page
-from .patience import Patience
-from .predict import predict, refuse_large, send_error
+from .asgi import Scope, wants_page
 from .resources import ResourceRoutes
-from .routes import PAGE_HEADERS, endpoint_routes, is_listing, is_public, session_routes
+from .routes import PAGE_HEADERS, endpoint_routes, session_routes
 
-__all__ = ["Door", "create_app"]
-
-BODY_LIMIT = 64 * 1024**2
-"""For the routes that are no model's."""
+__all__ = ["create_app", "error_response", "route_failed"]
 
 _WITHOUT_BODY = frozenset({204, 205, 304})
 
@@ -70,96 +60,11 @@ def create_app(
     return app
 
 
-class Door:
-    """What every request comes in by: it is let in or not, then goes to a model or to FastAPI."""
-
-    def __init__(self, app: FastAPI, access: Access) -> None:
-        self.app = app
-        self._access = access
-        self._patience: dict[tuple[int, float], Patience] = {}
-        self._registry: Registry = app.state.registry
-        self._log: Log = app.state.log
-        self._resources: ResourceRoutes = app.state.resources
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        name, _, rest = scope["path"].lstrip("/").partition("/")
-        served = self._registry.get(name)
-        try:
-            if served is not None:
-                scope["nbserve.grant"] = self._access.admit(scope, name)
-            elif not is_public(scope):
-                scope["nbserve.grant"] = self._admit_to_session(scope)
-            method = rest.rstrip("/")
-            if served is None or not self._is_call(served, method, scope):
-                await self._to_fastapi(scope, receive, send)
-            elif scope["method"] == "POST":
-                await predict(served, method, scope, receive, send, self._patience_of(served))
-            elif method in served.methods:
-                raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
-            else:
-                await self._to_fastapi(scope, receive, send)
-        except NbserveError as error:
-            await self._refuse(error, scope, receive, send)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
-            self._log.write("".join(traceback.format_exception(error)))
-            await self._refuse(NbserveError("The server failed.", "Its log has more."), scope, receive, send)
-
-    def _patience_of(self, served: Served) -> Patience:
-        """Of this thread's loop; to ask for the running loop itself costs a call of the system."""
-        key = (get_ident(), served.options.deadline_s)
-        patience = self._patience.get(key)
-        if patience is None or not patience.loop.is_running():
-            patience = self._patience[key] = Patience(key[1], asyncio.get_running_loop())
-        return patience
-
-    def _is_call(self, served: Served, method: str, scope: Scope) -> bool:
-        """Whether the model answers; one that was never seen answers what no resource does."""
-        return method in served.methods or (served.may_answer(method) and not self._resources.answers(scope))
-
-    def _admit_to_session(self, scope: Scope) -> Grant:
-        if is_listing(scope):
-            return self._access.admit_to_pages(scope)
-        return self._access.admit_to_routes(scope)
-
-    async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refuse_large(scope, BODY_LIMIT)
-        try:
-            await self.app(scope, _bounded(receive), send)
-        except Exception as error:  # noqa: BLE001 - a route of the user's: answered 500, and raised again to be seen
-            self._log.write("".join(traceback.format_exception(error)))
-        except (SystemExit, KeyboardInterrupt) as error:  # the same; nothing has answered it
-            self._log.write("".join(traceback.format_exception(error)))
-            raise _route_failed(error) from None
-
-    async def _refuse(self, error: NbserveError, scope: Scope, receive: Receive, send: Send) -> None:
-        if wants_page(scope):
-            page = _error_response(error_body(error), STATUS[error.code], error_headers(error), scope)
-            await page(scope, receive, send)
-        else:
-            await send_error(scope, send, error)
-
-
-def _bounded(receive: Receive) -> Receive:
-    size = 0
-
-    async def counted() -> Any:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > BODY_LIMIT:
-            raise BodyTooLarge(f"The body is larger than {BODY_LIMIT / 1024**2:g} MiB.", "Send less at a time.")
-        return message
-
-    return counted
-
-
 def _respond(error: NbserveError, request: Request) -> Response:
-    return _error_response(error_body(error), STATUS[error.code], error_headers(error), request.scope)
+    return error_response(error_body(error), STATUS[error.code], error_headers(error), request.scope)
 
 
-def _error_response(shape: dict[str, Any], status: int, headers: Mapping[str, str], scope: Scope) -> Response:
+def error_response(shape: dict[str, Any], status: int, headers: Mapping[str, str], scope: Scope) -> Response:
     """The page for a browser, the JSON for a program."""
     if not wants_page(scope):
         return JSONResponse(shape, status, headers)
@@ -191,7 +96,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code in _WITHOUT_BODY:
         return Response(None, error.status_code, headers)
     shape = error_body(NbserveError(str(error.detail))) | {"code": f"http_{error.status_code}"}
-    return _error_response(shape, error.status_code, headers, request.scope)
+    return error_response(shape, error.status_code, headers, request.scope)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -203,10 +108,10 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    return _respond(_route_failed(error), request)
+    return _respond(route_failed(error), request)
 
 
-def _route_failed(error: BaseException) -> ModelError:
+def route_failed(error: BaseException) -> ModelError:
     return ModelError(f"The route raised {type(error).__name__}.", "The server's log has more.")
 
 

@@ -7,12 +7,29 @@ import types
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, MutableMapping
 from typing import Any
 
-__all__ = ["App", "Receive", "Scope", "Send", "header", "said_at_once", "send_body", "wants_page"]
+__all__ = [
+    "App",
+    "Headers",
+    "Receive",
+    "Scope",
+    "Send",
+    "header",
+    "headers_of",
+    "said_at_once",
+    "send_body",
+    "wants_page",
+]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = dict[bytes, bytes]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def headers_of(scope: Mapping[str, Any]) -> Headers:
+    """By their lower-case names; of several, the first is what counts."""
+    return dict(reversed(scope["headers"]))
 
 
 def header(scope: Mapping[str, Any], name: bytes) -> str | None:

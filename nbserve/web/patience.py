@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from ..core.sharing import Caller
 from ..errors import BodyIncomplete, DeadlineExceeded
 from .asgi import Receive
 
-__all__ = ["Patience"]
+__all__ = ["Patience", "hung_up", "overdue"]
 
 
 class Patience:
@@ -17,31 +18,35 @@ class Patience:
     def __init__(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._seconds = seconds
-        self._waits: dict[asyncio.Future[Any], float] = {}
+        self._waits: dict[Caller, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, future: asyncio.Future[Any], receive: Receive) -> None:
-        """From now on the future has to be done in time; it fails when the caller that `receive` is of hangs up."""
-        due = self._waits[future] = self.loop.time() + self._seconds
+    def limit(self, caller: Caller) -> None:
+        """From now on the caller has to be answered in time."""
+        due = self._waits[caller] = self.loop.time() + self._seconds
         if self._timer is None:
             self._timer = self.loop.call_at(due, self._expire)
+        caller.add_done_callback(self._forget)
+
+    def watch(self, future: asyncio.Future[Any], receive: Receive) -> None:
+        """The same of a future, which fails when the caller that `receive` is of hangs up, too."""
         hangup = _Hangup(receive, future)
         future.add_done_callback(hangup.end)
-        future.add_done_callback(self._forget)
+        self.limit(future)
 
-    def _forget(self, future: asyncio.Future[Any]) -> None:
-        self._waits.pop(future, None)
+    def _forget(self, caller: Caller) -> None:
+        self._waits.pop(caller, None)
 
     def _expire(self) -> None:
         """End what is over; the timer is set anew for the first of the others."""
         now, self._timer = self.loop.time(), None
-        for future, due in list(self._waits.items()):
+        for caller, due in list(self._waits.items()):
             if due > now:
                 self._timer = self.loop.call_at(due, self._expire)
                 return
-            self._forget(future)
-            if not future.done():
-                future.set_exception(overdue(self._seconds))
+            self._forget(caller)
+            if not caller.done():
+                caller.set_exception(overdue(self._seconds))
 
 
 class _Hangup:
@@ -67,12 +72,16 @@ class _Hangup:
             awaited = self._said.send(None)
         except StopIteration as end:
             if end.value["type"] == "http.disconnect":
-                self._future.set_exception(BodyIncomplete("The caller has hung up."))
+                self._future.set_exception(hung_up())
         except RuntimeError:  # it has ended already
             return
         else:
             if isinstance(awaited, asyncio.Future):
                 awaited.add_done_callback(self._look)
+
+
+def hung_up() -> BodyIncomplete:
+    return BodyIncomplete("The caller has hung up.")
 
 
 def overdue(seconds: float) -> DeadlineExceeded:

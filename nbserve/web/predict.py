@@ -5,89 +5,149 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from random import Random
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.codecs import Body, Bounds, Medium, accepted, arguments_of, encode, sent_as
 from ..core.schema import Signature
 from ..core.served import Served
+from ..core.sharing import Answer, Caller
 from ..errors import BodyIncomplete, BodyTooLarge, MediaTypeError, NbserveError, NotAcceptable
+from ..options import Options
 from .answers import STATUS, error_bytes, error_headers
-from .asgi import Receive, Scope, Send, header, said_at_once, send_body
+from .asgi import Headers, Receive, Scope, Send, header, headers_of, said_at_once, send_body
 from .haste import haste
 from .patience import Patience, overdue
 
-__all__ = ["predict", "refuse_large", "send_error"]
+__all__ = ["Prediction", "Reply", "predict", "refusal", "refuse_large", "send_error"]
 
 JSON = b"application/json"
 _ANYTHING = frozenset({b"*/*", JSON})
-_NO_MEDIUM: tuple[None, dict[str, str]] = (None, {})
 
 _ids = Random()  # noqa: S311 - it names a request and opens nothing; the user's own numbers stay as they are
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_ids.seed)
 
 
+class Reply(NamedTuple):
+    """What goes back: status, body and its type, and the headers, but for the length."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+    content_type: bytes = JSON
+
+
+class Prediction:
+    """One request to a model's method, on a loop: counted from its beginning to its answer."""
+
+    __slots__ = ("_began", "_loop", "_served", "_wanted", "predict_id")
+
+    def __init__(self, served: Served, loop: asyncio.AbstractEventLoop) -> None:
+        self._served = served
+        self._loop = loop
+        self.predict_id = b"%032x" % _ids.getrandbits(128)
+        self._wanted: Medium | None = None
+        self._began = perf_counter()
+        served.traffic.begin()
+        haste.begin()
+
+    def ask(
+        self,
+        method: str,
+        headers: Headers,
+        sent: bytes,
+        caller: Caller,
+        watch: Callable[[Any], None],
+        query: bytes = b"",
+    ) -> None:
+        """Pass the body on to the model, if it is one. Raises `NbserveError`s."""
+        if len(sent) > self._served.options.body_limit:
+            raise _too_large(self._served.options.body_limit)
+        _check_coding(headers)
+        asked = self._served.method(method)
+        body = self._body(headers, sent, query)
+        self._served.ask(asked, body, self._writer(headers, asked.signature), caller, self._loop, watch)
+
+    def _body(self, headers: Headers, sent: bytes, query: bytes) -> bytes | Body:
+        given = headers.get(b"content-type")
+        if given is None or given == JSON:
+            return sent
+        medium, parameters = sent_as(given.decode("latin-1"))
+        if medium is None:
+            return sent
+        if not medium.is_available:
+            raise MediaTypeError(f"{medium.title} is not read here.", medium.remedy)
+        return Body(medium, sent, Bounds(self._served.options.body_limit), parameters, arguments_of(query))
+
+    def _writer(self, headers: Headers, signature: Signature) -> Callable[[Any], bytes]:
+        """What makes the bytes of an answer: of JSON the value alone."""
+        given = headers.get(b"accept")
+        if given is None or given in _ANYTHING:
+            return encode
+        medium = self._wanted = accepted(given.decode("latin-1"))
+        if medium is None:
+            return encode
+        if not medium.is_available:
+            raise NotAcceptable(f"{medium.title} is not written here.", medium.remedy)
+        return partial(_written, medium, signature)
+
+    def answered(self, answer: Answer[bytes]) -> Reply:
+        self.end(answer.rows, is_error=False)
+        headers = [(b"x-predict-id", self.predict_id)]
+        if self._wanted is not None:
+            return Reply(200, answer.value, headers, self._wanted.answered_as.encode())
+        return Reply(200, b'{"predict_result":' + answer.value + b"}", headers)
+
+    def failed(self, error: BaseException) -> Reply:
+        self.end(None, is_error=True)
+        if not isinstance(error, NbserveError):  # a fault of ours is answered like any other
+            self._served.log.write("".join(traceback.format_exception(error)))
+            remedy = f"Its traceback is in the endpoint's log: %nbserve log {self._served.name}"
+            error = NbserveError("The server failed.", remedy)
+        return refusal(error, self.predict_id)
+
+    def end(self, rows: int | None, *, is_error: bool) -> None:
+        haste.end(self._loop)
+        self._served.traffic.end(perf_counter() - self._began, rows, is_error)
+
+
 async def predict(served: Served, method: str, scope: Scope, receive: Receive, send: Send, patience: Patience) -> None:
     """Answer one request to a model's method. Reading and answering may take as long as the deadline each."""
-    predict_id = b"%032x" % _ids.getrandbits(128)
-    began = perf_counter()
-    rows, failure, body = None, None, b""
-    wanted: Medium | None = None
-    served.traffic.begin()
-    haste.begin()
+    prediction = Prediction(served, patience.loop)
     try:
-        limit = served.options.body_limit
-        headers = dict(reversed(scope["headers"]))  # of several, the first is what counts
-        kind, accept = headers.get(b"content-type"), headers.get(b"accept")
-        medium, parameters = _NO_MEDIUM if kind is None or kind == JSON else sent_as(kind.decode("latin-1"))
-        wanted = None if accept is None or accept in _ANYTHING else accepted(accept.decode("latin-1"))
-        _check_coding(headers)
-        _check_length(headers, limit)
+        headers = headers_of(scope)
+        _check_length(headers, served.options.body_limit)
         message, rest = said_at_once(receive)
         if rest is None and not message.get("more_body") and message["type"] == "http.request":
             sent = message.get("body", b"")
-            if len(sent) > limit:
-                raise _too_large(limit)
         else:
-            sent = await _read_in_time(message, rest, receive, limit, served.options.deadline_s)
+            sent = await _read_in_time(message, rest, receive, served.options)
         if not served.is_described:
             await _described_in_time(served)
+        future = patience.loop.create_future()
         watch = partial(patience.watch, receive=receive)
-        asked = served.method(method)
-        if medium is not None:
-            sent = _body(medium, parameters, sent, scope, limit)
-        answer = await served.ask(
-            asked, sent, encode if wanted is None else _writer(wanted, asked.signature), patience.loop, watch
-        )
-        rows, body = answer.rows, b'{"predict_result":' + answer.value + b"}" if wanted is None else answer.value
-    except NbserveError as error:
-        failure = error
-    except Exception as error:  # noqa: BLE001 - a fault of ours is answered like any other
-        served.log.write("".join(traceback.format_exception(error)))
-        failure = NbserveError(
-            "The server failed.", f"Its traceback is in the endpoint's log: %nbserve log {served.name}"
-        )
-    finally:
-        haste.end(patience.loop)
-        served.traffic.end(perf_counter() - began, rows, failure is not None or not body)
-    if failure is not None:
-        await send_error(scope, send, failure, predict_id.decode())
-    else:
-        kind = JSON if wanted is None else wanted.answered_as.encode()
-        await send_body(send, 200, kind, body, [(b"x-predict-id", predict_id)])
+        prediction.ask(method, headers, sent, future, watch, scope["query_string"])
+        reply = prediction.answered(await future)
+    except Exception as error:  # noqa: BLE001 - it is told
+        reply = prediction.failed(error)
+    except BaseException:
+        prediction.end(None, is_error=True)
+        raise
+    await _send(scope, send, reply)
 
 
-async def _read_in_time(message: Any, rest: Any, receive: Receive, limit: int, patience_s: float) -> bytes:
+async def _read_in_time(message: Any, rest: Any, receive: Receive, options: Options) -> bytes:
     """A body that comes in parts, or late. Raises `BodyIncomplete` when its end does not come in time."""
     try:
-        async with asyncio.timeout(patience_s):
-            return await _read_all(message if rest is None else await rest, receive, limit)
+        async with asyncio.timeout(options.deadline_s):
+            return await _read_all(message if rest is None else await rest, receive, options.body_limit)
     except TimeoutError:
-        raise BodyIncomplete(f"The body did not come to its end in {patience_s:g} s.", "Send all of it.") from None
+        problem = f"The body did not come to its end in {options.deadline_s:g} s."
+        raise BodyIncomplete(problem, "Send all of it.") from None
 
 
 async def _read_all(message: Any, receive: Receive, limit: int) -> bytes:
@@ -115,41 +175,41 @@ async def _described_in_time(served: Served) -> None:
 
 def refuse_large(scope: Scope, limit: int) -> None:
     """Raises `BodyTooLarge` when the request itself says that it is."""
-    _check_length(dict(reversed(scope["headers"])), limit)
+    _check_length(headers_of(scope), limit)
 
 
-def _check_length(headers: dict[bytes, bytes], limit: int) -> None:
+def _check_length(headers: Headers, limit: int) -> None:
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
 
 
-async def send_error(scope: Scope, send: Send, error: NbserveError, predict_id: str | None = None) -> None:
+def refusal(error: NbserveError, predict_id: bytes | None = None) -> Reply:
+    headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in error_headers(error).items()]
+    if predict_id is None:
+        return Reply(STATUS[error.code], error_bytes(error), headers)
+    return Reply(STATUS[error.code], error_bytes(error, predict_id.decode()), [*headers, (b"x-predict-id", predict_id)])
+
+
+async def send_error(scope: Scope, send: Send, error: NbserveError) -> None:
     """Answer with an error. The server reads the rest of the body away: many clients send all before they listen."""
-    headers = error_headers(error)
-    if predict_id is not None:
-        headers["x-predict-id"] = predict_id
-    if header(scope, b"expect") is not None:
-        headers["connection"] = "close"  # the body was never asked for, and what comes next may be none
-    encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-    await send_body(send, STATUS[error.code], JSON, error_bytes(error, predict_id), encoded)
+    await _send(scope, send, refusal(error))
 
 
-def _check_coding(headers: dict[bytes, bytes]) -> None:
+async def _send(scope: Scope, send: Send, reply: Reply) -> None:
+    if reply.status != 200 and header(scope, b"expect") is not None:
+        # the body was never asked for, and what comes next may be none
+        reply.headers.append((b"connection", b"close"))
+    await send_body(send, reply.status, reply.content_type, reply.body, reply.headers)
+
+
+def _check_coding(headers: Headers) -> None:
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise MediaTypeError("A compressed body is not read here.", "Send it without Content-Encoding.")
 
 
-def _body(medium: Medium, parameters: Mapping[str, str], content: bytes, scope: Scope, limit: int) -> Body:
-    if not medium.is_available:
-        raise MediaTypeError(f"{medium.title} is not read here.", medium.remedy)
-    return Body(medium, content, Bounds(limit), parameters, arguments_of(scope["query_string"]))
-
-
-def _writer(medium: Medium, signature: Signature) -> Callable[[Any], bytes]:
-    if not medium.is_available:
-        raise NotAcceptable(f"{medium.title} is not written here.", medium.remedy)
-    return lambda answer: medium.write(answer, signature)
+def _written(medium: Medium, signature: Signature, answer: Any) -> bytes:
+    return medium.write(answer, signature)
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -33,17 +33,25 @@ class Server:
     """Serves `app` on `host`:`port` from construction until `stop`.
 
     The socket is bound here, so the port is known and a taken one is an error at once: `PortTaken`. A server that
-    does not start raises `ServerError`. `enter` is called first in its thread (to tell whose output it prints).
+    does not start raises `ServerError`. `line` makes what speaks HTTP on a connection. `enter` is called first in its
+    thread (to tell whose output it prints).
     """
 
     def __init__(
-        self, app: ASGI, host: str = "127.0.0.1", port: int | None = None, *, enter: Callable[[], None] | None = None
+        self,
+        app: ASGI,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        *,
+        line: Any = "auto",
+        enter: Callable[[], None] | None = None,
     ) -> None:
         self._socket = _bound(host, port or 0)
         self.host, self.port = self._socket.getsockname()[:2]
         self._pid = os.getpid()
         config = uvicorn.Config(
             app,
+            http=line,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -93,6 +101,8 @@ class Server:
             self._failure = error
         finally:
             self._server.has_started.set()
+            for connection in list(self._server.server_state.connections):
+                connection.transport.abort()  # who still waits is told, and counted
             _close(loop)
             haste.rest()
 

@@ -64,7 +64,10 @@ class Desk:
 
     def ask(self, X: Any, method: str = "predict", **rest: Any) -> asyncio.Future[Any]:
         body = orjson.dumps({"X": X, **rest}, option=orjson.OPT_SERIALIZE_NUMPY)
-        return self.callee.ask(self.methods[method], body, encode, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self.callee.ask(self.methods[method], body, encode, future, loop)
+        return future
 
     def alone(self, X: Any, method: str = "predict", **rest: Any) -> Any:
         body = orjson.dumps({"X": X, **rest}, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -167,7 +170,7 @@ def test_a_run_is_held_back_while_each_turn_of_the_loop_brings_more_of_those_who
         asked = [desk.ask([[1.0]])]
         for _ in range(3):  # nobody comes any more
             await asyncio.sleep(0)
-        assert desk.methods["predict"].batcher._runs or asked[0].done()
+        assert desk.methods["predict"].batcher._runs or model.sizes == [1]
         await asked[0]
 
     asyncio.run(main())
@@ -251,9 +254,10 @@ def test_a_short_run_takes_place_on_the_loop_and_a_long_one_on_the_lane() -> Non
     here = threading.current_thread().name
     assert desk.together(row) == [[0]]
     assert seen == ["nbserve:m"], "what it costs is not known yet"
-    for seconds, place in ((1e-4, here), (1e-2, "nbserve:m")):
-        for _ in range(100):
-            method.cost.note(1, seconds)
+    for busy_s, taken_s, place in ((1e-4, 1e-4, here), (1e-4, 0.1, "nbserve:m"), (1e-2, 1e-2, "nbserve:m")):
+        for _ in range(200):
+            method.cost.note(1, busy_s)
+            method.pace.note(1, taken_s)
         seen.clear()
         assert desk.together(row, row) == [[0], [0]]
         assert seen == [place]
@@ -482,7 +486,10 @@ def test_who_has_to_wait_is_watched_and_who_does_not_is_not() -> None:
     watched: list[asyncio.Future[Any]] = []
 
     async def ask() -> None:
-        await desk.callee.ask(method, body, encode, asyncio.get_running_loop(), watched.append)
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        desk.callee.ask(method, body, encode, future, loop, watched.append)
+        await future
 
     asyncio.run(ask())
     desk.rest()

@@ -181,7 +181,7 @@ def test_pages_below_a_proxys_prefix_stay_below_it(shop: tuple[Session, Caller])
     import httpx
 
     session, _ = shop
-    from nbserve.web.app import Door
+    from nbserve.web.door import Door
 
     async def fetched() -> list[httpx.Response]:
         transport = httpx.ASGITransport(Door(session.app, session.access), root_path="/user/x/e/1")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from .body import parse_json
 from .call import Call, Placement
 from .decode import Decoder, bind, decode
-from .encode import encode, to_plain
+from .encode import encode, to_plain, written
 from .joining import joined, layout_of, parted, sliced
+from .libraries import Unwritable
 from .media import MEDIA, Body, Bounds, Medium, accepted, arguments_of, sent_as
 from .schemas import request_schema, response_schema
 
@@ -18,6 +19,7 @@ __all__ = [
     "Decoder",
     "Medium",
     "Placement",
+    "Unwritable",
     "accepted",
     "arguments_of",
     "bind",
@@ -32,4 +34,5 @@ __all__ = [
     "sent_as",
     "sliced",
     "to_plain",
+    "written",
 ]

@@ -16,9 +16,9 @@ import orjson
 
 from ...errors import OutputError
 from .forms import NO_FORM, key_text, repaired, simpler
-from .libraries import is_plain_array
+from .libraries import Unwritable, is_plain_array
 
-__all__ = ["DEEPEST", "MOST_ITEMS", "encode", "to_plain"]
+__all__ = ["DEEPEST", "MOST_ITEMS", "encode", "to_plain", "written"]
 
 DEEPEST = 254
 """Levels of lists and objects that an answer may have; orjson's own limit."""
@@ -27,7 +27,7 @@ MOST_ITEMS = 2_000_000
 """Items that are taken from a generator or a range before it is held to be endless."""
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
-_REMEDY = "Return numbers, strings, lists, dicts, arrays or frames."
+_REMEDY = "numbers, strings, lists, dicts, arrays or frames"
 
 
 def encode(value: Any) -> bytes:
@@ -43,7 +43,19 @@ def to_plain(value: Any) -> Any:
     return json.loads(body) if is_exact else orjson.loads(body)
 
 
+def written(value: Any) -> bytes:
+    """The JSON of anything. Raises `Unwritable`, and whatever a generator in the value raises."""
+    return _written(value)[0]
+
+
 def _encoded(value: Any) -> tuple[bytes, bool]:
+    try:
+        return _written(value)
+    except Unwritable as error:
+        raise OutputError(f"The model's answer {error.fault}.", f"Return {error.wanted}.") from None
+
+
+def _written(value: Any) -> tuple[bytes, bool]:
     """The JSON, and whether the exact way made it."""
     try:
         return orjson.dumps(value, default=_quick_form, option=_OPTIONS), False
@@ -80,7 +92,7 @@ class _Walk:
         if leaf is not None:
             return leaf(value)
         if id(value) in self._around:
-            raise OutputError(f"The model's answer holds itself{self._place()}.", "Return a value without circles.")
+            raise Unwritable(f"holds itself{self._place()}", "a value without circles")
         self._around.add(id(value))
         try:
             return self._opened(value, depth)
@@ -98,7 +110,7 @@ class _Walk:
         if form is NO_FORM:
             name = type(value).__qualname__
             article = "an" if name[:1] in "AEIOUaeiou" else "a"
-            raise OutputError(f"The model answered {article} {name}{self._place()}, which has no JSON form.", _REMEDY)
+            raise Unwritable(f"holds {article} {name}{self._place()}, which has no JSON form", _REMEDY)
         if isinstance(form, (Iterator, range)):
             return self._items(form, depth)
         return self.plain(form, depth)
@@ -108,8 +120,7 @@ class _Walk:
         for key, each in dict.items(value):
             name = key_text(key)
             if name in plain:
-                problem = f"The model's answer has two keys {name!r}{self._place()}."
-                raise OutputError(problem, "Return keys that differ as text.")
+                raise Unwritable(f"has two keys {name!r}{self._place()}", "keys that differ as text")
             self._path.append(f"[{name!r}]")
             plain[name] = self.plain(each, depth + 1)
             self._path.pop()
@@ -128,16 +139,15 @@ class _Walk:
             self._path.pop()
         return plain
 
-    def _endless(self) -> OutputError:
-        problem = f"The model's answer{self._place()} has more than {MOST_ITEMS:,} items."
-        return OutputError(problem, "Return a list, or a generator that ends.")
+    def _endless(self) -> Unwritable:
+        return Unwritable(f"has more than {MOST_ITEMS:,} items{self._place()}", "a list, or a generator that ends")
 
     def _place(self) -> str:
         return f" at {''.join(self._path[:12])}" if self._path else ""
 
 
-def _too_deep() -> OutputError:
-    return OutputError(f"The model's answer is nested deeper than {DEEPEST} levels.", "Return fewer levels.")
+def _too_deep() -> Unwritable:
+    return Unwritable(f"is nested deeper than {DEEPEST} levels", "fewer levels")
 
 
 def _integer(value: int) -> Any:
@@ -146,7 +156,7 @@ def _integer(value: int) -> Any:
     try:
         return orjson.Fragment(str(value).encode())
     except ValueError:
-        raise OutputError("The model answered an integer of thousands of digits.", _REMEDY) from None
+        raise Unwritable("holds an integer of thousands of digits", _REMEDY) from None
 
 
 def _same(value: Any) -> Any:

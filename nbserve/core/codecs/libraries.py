@@ -7,13 +7,24 @@ from typing import Any
 
 import orjson
 
-from ...errors import OutputError
 from .moments import numpy_duration, numpy_moment
 
-__all__ = ["LIBRARIES", "MOST_CELLS", "is_plain_array"]
+__all__ = ["LIBRARIES", "MOST_CELLS", "Unwritable", "is_plain_array"]
 
 MOST_CELLS = 50_000_000
 """Cells up to which a sparse matrix is written in full."""
+
+
+class Unwritable(Exception):
+    """A value has no JSON form: `fault` is what is to be said of it, `wanted` what has one.
+
+    Whoever writes it says whose value it is.
+    """
+
+    def __init__(self, fault: str, wanted: str) -> None:
+        super().__init__(fault)
+        self.fault = fault
+        self.wanted = wanted
 
 
 def is_plain_array(array: Any) -> bool:
@@ -76,7 +87,7 @@ def _frame(frame: Any) -> list[dict[str, Any]]:
         else None
     )
     if twice is not None:
-        raise OutputError(f"The model's answer has two columns {twice!r}.", "Return columns of different names.")
+        raise Unwritable(f"has two columns {twice!r}", "columns of different names")
     if not names:
         return [{} for _ in range(len(frame))]
     columns = [_column(frame.iloc[:, i]) for i in range(len(names))]
@@ -108,8 +119,8 @@ def _sparse(matrix: Any) -> Any:
     for length in matrix.shape:
         cells *= length
     if cells > MOST_CELLS:
-        problem = f"The model answered a sparse matrix of {' by '.join(map(str, matrix.shape))} cells."
-        raise OutputError(problem, f"Return at most {MOST_CELLS:,} cells.")
+        shape = " by ".join(map(str, matrix.shape))
+        raise Unwritable(f"holds a sparse matrix of {shape} cells", f"at most {MOST_CELLS:,} cells")
     return matrix.toarray()
 
 

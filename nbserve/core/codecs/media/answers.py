@@ -9,6 +9,7 @@ from typing import Any
 from ....errors import NotAcceptable, OutputError
 from ...schema import Signature
 from ..forms import NO_FORM, key_text, simpler
+from ..libraries import Unwritable
 
 __all__ = ["array_of", "columns_of"]
 
@@ -53,13 +54,20 @@ def _unfolded(answer: Any) -> Any:
     while not (type(value).__name__ == "ndarray" or _is_frame(value) or type(value) in _PLAIN):
         if isinstance(value, (tuple, dict)):
             break
-        form = simpler(value)
+        form = _simpler(value)
         if form is NO_FORM or type(form) is type(value):
             break
         if type(form).__name__ == "Fragment":  # a scalar of numpy, on its way to JSON
             return value.item() if hasattr(value, "item") else value
         value = form
     return value
+
+
+def _simpler(value: Any) -> Any:
+    try:
+        return simpler(value)
+    except Unwritable as error:
+        raise OutputError(f"The model's answer {error.fault}.", f"Return {error.wanted}.") from None
 
 
 def _listed(value: Any) -> Any:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from nbserve.errors import Busy, Conflict, InputError, LoadError, NbserveError, SpillError
 from nbserve.notebook.session import Session
-from nbserve.web import app as app_module
+from nbserve.web import door as door_module
 from tests.client import Caller, assert_error, opened
 from tests.conftest import Serve
 
@@ -185,7 +185,7 @@ def test_a_users_route_needs_a_token_too(user: Caller) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["by its length", "chunk by chunk"])
 def test_the_body_of_a_users_route_is_bounded(user: Caller, chunked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "BODY_LIMIT", 1000)
+    monkeypatch.setattr(door_module, "BODY_LIMIT", 1000)
     for size, status in ((1000, 200), (1001, 413)):
         content = b"x" * size
         answer = user.post("/bytes", content=iter([content[:600], content[600:]]) if chunked else content)
@@ -274,4 +274,4 @@ def test_every_kind_of_error_has_a_status() -> None:
         for each in kind.__subclasses__():
             yield from kinds(each)
 
-    assert {kind.code for kind in kinds(NbserveError) if kind.__module__ == "nbserve.errors"} == set(app_module.STATUS)
+    assert {kind.code for kind in kinds(NbserveError) if kind.__module__ == "nbserve.errors"} == set(door_module.STATUS)

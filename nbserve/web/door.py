@@ -1,0 +1,141 @@
+"""What every request comes in by: it is let in or not, then goes to a model or to FastAPI."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from threading import get_ident
+from typing import Any, Protocol
+
+from fastapi import FastAPI
+
+from ..core.output import Log
+from ..core.registry import Registry
+from ..core.served import Served
+from ..errors import BodyTooLarge, MethodNotAllowed, NbserveError
+from .access import Access, Grant
+from .answers import STATUS, error_body, error_headers
+from .app import error_response, route_failed
+from .asgi import Headers, Receive, Scope, Send, headers_of, wants_page
+from .patience import Patience
+from .predict import Reply, predict, refusal, refuse_large, send_error
+from .resources import ResourceRoutes
+from .routes import is_listing, is_public
+
+__all__ = ["Door", "Exchange"]
+
+BODY_LIMIT = 64 * 1024**2
+"""For the routes that are no model's."""
+
+
+class Exchange(Protocol):
+    """One whole request to a model's method, and who waits for the answer on a connection."""
+
+    def begin(self, served: Served, method: str, headers: Headers, sent: bytes, patience: Patience) -> None:
+        """It is let in: ask the model."""
+        ...
+
+    def reply(self, reply: Reply) -> None: ...
+
+
+class Door:
+    """An ASGI application; `called` and `answer` are the shorter way in for whole requests to models' methods."""
+
+    def __init__(self, app: FastAPI, access: Access) -> None:
+        self.app = app
+        self._access = access
+        self._patience: dict[tuple[int, float], Patience] = {}
+        self._registry: Registry = app.state.registry
+        self._log: Log = app.state.log
+        self._resources: ResourceRoutes = app.state.resources
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        name, _, rest = scope["path"].lstrip("/").partition("/")
+        served = self._registry.get(name)
+        try:
+            if served is not None:
+                scope["nbserve.grant"] = self._access.admit(scope, name)
+            elif not is_public(scope):
+                scope["nbserve.grant"] = self._admit_to_session(scope)
+            method = rest.rstrip("/")
+            if served is None or not self._is_call(served, method, scope):
+                await self._to_fastapi(scope, receive, send)
+            elif scope["method"] == "POST":
+                await predict(served, method, scope, receive, send, self._patience_of(served))
+            elif method in served.methods:
+                raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
+            else:
+                await self._to_fastapi(scope, receive, send)
+        except NbserveError as error:
+            await self._refuse(error, scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
+            self._log.write("".join(traceback.format_exception(error)))
+            await self._refuse(NbserveError("The server failed.", "Its log has more."), scope, receive, send)
+
+    def called(self, url: bytes) -> tuple[Served, str] | None:
+        """The method that a plain path is of, if it is served now; None where there is more to look at."""
+        name, _, rest = url[1:].decode("latin-1").partition("/")
+        served = self._registry.get(name)
+        if served is None or not served.is_described:
+            return None
+        method = rest.removesuffix("/")
+        return (served, method) if method in served.methods else None
+
+    def answer(self, served: Served, method: str, scope: Scope, sent: bytes, exchange: Exchange) -> None:
+        """The same as a call for one whole request to a model's method, to which `exchange` replies."""
+        try:
+            self._access.admit(scope, served.name)
+        except NbserveError as error:
+            exchange.reply(refusal(error))
+        else:
+            exchange.begin(served, method, headers_of(scope), sent, self._patience_of(served))
+
+    def _patience_of(self, served: Served) -> Patience:
+        """Of this thread's loop; to ask for the running loop itself costs a call of the system."""
+        key = (get_ident(), served.options.deadline_s)
+        patience = self._patience.get(key)
+        if patience is None or not patience.loop.is_running():
+            patience = self._patience[key] = Patience(key[1], asyncio.get_running_loop())
+        return patience
+
+    def _is_call(self, served: Served, method: str, scope: Scope) -> bool:
+        """Whether the model answers; one that was never seen answers what no resource does."""
+        return method in served.methods or (served.may_answer(method) and not self._resources.answers(scope))
+
+    def _admit_to_session(self, scope: Scope) -> Grant:
+        if is_listing(scope):
+            return self._access.admit_to_pages(scope)
+        return self._access.admit_to_routes(scope)
+
+    async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refuse_large(scope, BODY_LIMIT)
+        try:
+            await self.app(scope, _bounded(receive), send)
+        except Exception as error:  # noqa: BLE001 - a route of the user's: answered 500, and raised again to be seen
+            self._log.write("".join(traceback.format_exception(error)))
+        except (SystemExit, KeyboardInterrupt) as error:  # the same; nothing has answered it
+            self._log.write("".join(traceback.format_exception(error)))
+            raise route_failed(error) from None
+
+    async def _refuse(self, error: NbserveError, scope: Scope, receive: Receive, send: Send) -> None:
+        if wants_page(scope):
+            page = error_response(error_body(error), STATUS[error.code], error_headers(error), scope)
+            await page(scope, receive, send)
+        else:
+            await send_error(scope, send, error)
+
+
+def _bounded(receive: Receive) -> Receive:
+    size = 0
+
+    async def counted() -> Any:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > BODY_LIMIT:
+            raise BodyTooLarge(f"The body is larger than {BODY_LIMIT / 1024**2:g} MiB.", "Send less at a time.")
+        return message
+
+    return counted
