@@ -24,7 +24,8 @@
     ├── Busy
     ├── DeadlineExceeded
     └── ServerError                  the HTTP server itself
-        └── PortTaken
+        ├── PortTaken
+        └── KernelGone
 
 Each is a problem, a remedy and a code. What the code means over HTTP is one table, in `nbserve.web.app`.
 """
@@ -46,6 +47,7 @@ __all__ = [
     "DeadlineExceeded",
     "Fault",
     "InputError",
+    "KernelGone",
     "LoadError",
     "MediaTypeError",
     "MethodNotAllowed",
@@ -248,6 +250,12 @@ class PortTaken(ServerError):
     """Somebody else listens on the wanted port."""
 
     code = "port_taken"
+
+
+class KernelGone(ServerError):
+    """The kernel that served this has ended, or does not speak any more."""
+
+    code = "kernel_gone"
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -29,7 +29,7 @@ from ..errors import (
 from . import pages
 from .access import Access, Grant
 from .answers import STATUS, error_body, error_headers
-from .asgi import Receive, Scope, Send, wants_page
+from .asgi import Receive, Scope, Send, note_prefix, wants_page
 from .predict import predict, refuse_large, send_error
 from .resources import ResourceRoutes
 from .routes import PAGE_HEADERS, endpoint_routes, is_listing, is_public, session_routes
@@ -47,11 +47,15 @@ def create_app(
     log: Log,
     resources: ResourceRoutes | None = None,
     *,
+    stop: Callable[[str], None] | None = None,
     title: str = "nbserve",
     version: str = "",
     description: str = "",
 ) -> FastAPI:
-    """The FastAPI application of everything but the models' methods; users add their own routes to it."""
+    """The FastAPI application of everything but the models' methods; users add their own routes to it.
+
+    `stop` serves an endpoint no more, and raises `NotFound`.
+    """
     resources = ResourceRoutes() if resources is None else resources
     app = FastAPI(
         title=title, version=version or "1", description=description, docs_url=None, redoc_url=None, openapi_url=None
@@ -59,6 +63,7 @@ def create_app(
     app.state.registry = registry
     app.state.log = log
     app.state.resources = resources
+    app.state.stop = stop or registry.remove
     app.include_router(session_routes)
     app.router.routes.append(resources)
     app.router.routes.extend(endpoint_routes.routes)
@@ -82,6 +87,7 @@ class Door:
             return
         name, _, rest = scope["path"].lstrip("/").partition("/")
         served = self._registry.get(name)
+        note_prefix(scope)
         try:
             if served is not None or not is_public(scope):
                 scope["nbserve.grant"] = self._admit(scope, served)

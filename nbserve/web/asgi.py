@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-__all__ = ["App", "Receive", "Scope", "Send", "header", "send_json", "wants_page"]
+__all__ = ["App", "Receive", "Scope", "Send", "header", "note_prefix", "send_json", "wants_page"]
+
+_PREFIX = re.compile(r"(?:/[\w.~%!$&'()*+,;=:@-]+)+")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -19,6 +22,14 @@ def header(scope: Mapping[str, Any], name: bytes) -> str | None:
         if key == name:
             return str(value.decode("latin-1"))
     return None
+
+
+def note_prefix(scope: Scope) -> None:
+    """Take over the prefix that a proxy has taken off the path: what is linked is below it."""
+    prefix = (header(scope, b"x-forwarded-prefix") or "").rstrip("/")
+    # a path that begins with it was not made shorter; to Starlette it would look as if
+    if _PREFIX.fullmatch(prefix) and not f"{scope['path']}/".startswith(f"{prefix}/"):
+        scope["root_path"] = prefix
 
 
 def wants_page(scope: Mapping[str, Any]) -> bool:
