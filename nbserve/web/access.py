@@ -26,6 +26,11 @@ class Grant:
     def covers(self, endpoint: str) -> bool:
         return self.endpoints is None or endpoint in self.endpoints
 
+    @property
+    def is_key(self) -> bool:
+        """Whether it is the Jupyter server's, which asks on behalf of others."""
+        return self.is_owners and self.endpoints is not None
+
     def owns(self, endpoint: str) -> bool:
         return self.is_owners and self.covers(endpoint)
 

@@ -29,7 +29,7 @@ from ..errors import (
 from . import pages
 from .access import Access, Grant
 from .answers import STATUS, error_body, error_headers
-from .asgi import Receive, Scope, Send, note_prefix, wants_page
+from .asgi import Receive, Scope, Send, note_prefix, take_in, wants_page
 from .predict import predict, refuse_large, send_error
 from .resources import ResourceRoutes
 from .routes import PAGE_HEADERS, endpoint_routes, is_listing, is_public, session_routes
@@ -112,7 +112,11 @@ class Door:
 
     def _admit(self, scope: Scope, served: Served | None) -> Grant:
         if served is not None:
-            return self._access.admit(scope, served.name)
+            grant = self._access.admit(scope, served.name)
+            if grant.is_key:
+                take_in(scope, "x-nbserve-page-token")
+                take_in(scope, "authorization")  # a route of the user's might show it to its visitor
+            return grant
         if is_listing(scope):
             return self._access.admit_to_pages(scope)
         return self._access.admit_to_routes(scope)

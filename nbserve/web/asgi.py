@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-__all__ = ["App", "Receive", "Scope", "Send", "header", "note_prefix", "send_json", "wants_page"]
+__all__ = ["App", "Receive", "Scope", "Send", "header", "note_prefix", "send_json", "take_in", "wants_page"]
 
 _PREFIX = re.compile(r"(?:/[\w.~%!$&'()*+,;=:@-]+)+")
 
@@ -30,6 +30,12 @@ def note_prefix(scope: Scope) -> None:
     # a path that begins with it was not made shorter; to Starlette it would look as if
     if _PREFIX.fullmatch(prefix) and not f"{scope['path']}/".startswith(f"{prefix}/"):
         scope["root_path"] = prefix
+
+
+def take_in(scope: Scope, name: str) -> None:
+    """Keep a header for ourselves: it is at `nbserve.{name}` then, and no longer among those of the request."""
+    scope[f"nbserve.{name}"] = header(scope, name.encode())
+    scope["headers"] = [each for each in scope["headers"] if each[0] != name.encode()]
 
 
 def wants_page(scope: Mapping[str, Any]) -> bool:

@@ -17,7 +17,7 @@ from ..errors import NotFound, TokenRefused
 from . import pages
 from .access import Grant
 from .answers import Health, Metadata, Ready, Stopped, Unloaded
-from .asgi import Scope, header, wants_page
+from .asgi import Scope, wants_page
 from .openapi import describe, describe_one
 from .threads import in_thread
 
@@ -78,8 +78,8 @@ def _grant(request: Request) -> Grant:
 
 def _page_token(served: Served, request: Request) -> str:
     """The token that a page calls with when its address has none; only the owner's proxy may give it one."""
-    given = header(request.scope, b"x-nbserve-page-token")
-    return given if given is not None and _grant(request).owns(served.name) else ""
+    given = request.scope.get("nbserve.x-nbserve-page-token")
+    return str(given) if given is not None and _grant(request).owns(served.name) else ""
 
 
 def _page(text: str) -> HTMLResponse:

@@ -24,9 +24,7 @@ def test_the_owner_stops_an_endpoint_and_its_tokens_with_it(serve: Callable, ses
     assert_error(caller.get("/iris/", token=token), 401, "token_missing")
 
 
-def test_the_endpoints_own_token_and_no_token_do_not_stop_it(
-    serve: Callable, session: Session, caller: Caller
-) -> None:
+def test_the_endpoints_own_token_and_no_token_do_not_stop_it(serve: Callable, session: Session, caller: Caller) -> None:
     serve(Model(), name="iris")
     serve(Model(), name="free", token=False)
     refused = caller.request("DELETE", "/iris", token=session.token("iris"))

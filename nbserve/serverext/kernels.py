@@ -1,0 +1,56 @@
+"""Which listings are of kernels that this server runs, and that those kernels are in use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..directory import Listing, find, listings
+
+__all__ = ["Kernels"]
+
+
+class Kernels:
+    """The kernels of a Jupyter server, as far as they serve something.
+
+    `settings` are those of its web application, where extensions tell of their activity.
+    """
+
+    def __init__(self, kernel_manager: Any, settings: dict[str, Any]) -> None:
+        self._kernels = kernel_manager
+        self._settings = settings
+
+    def listed(self) -> list[Listing]:
+        return [listing for listing in listings() if self._runs(listing)]
+
+    def find(self, kernel_id: str, name: str) -> Listing | None:
+        """What that kernel serves under that name."""
+        if kernel_id not in self._kernels:
+            return None
+        listing = find(kernel_id, name)
+        return listing if listing is not None and self._runs(listing) else None
+
+    def any_of(self, kernel_id: str) -> Listing | None:
+        """One of the endpoints of a kernel."""
+        return next(self._all_of(kernel_id), None)
+
+    def note_use(self, kernel_id: str, seconds_ago: float = 0) -> None:
+        """The kernel was in use, as was the server: neither is idle then, for whoever stops what is."""
+        if kernel_id not in self._kernels:
+            return
+        kernel, then = self._kernels.get_kernel(kernel_id), datetime.now(UTC) - timedelta(seconds=seconds_ago)
+        kernel.last_activity = max(then, getattr(kernel, "last_activity", then))
+        self._kernels.last_kernel_activity = max(then, self._kernels.last_kernel_activity)
+        self._settings["nbserve_last_activity"] = max(then, self._settings.get("nbserve_last_activity", then))
+
+    def _all_of(self, kernel_id: str) -> Iterator[Listing]:
+        if kernel_id in self._kernels:
+            yield from (each for each in listings() if each.kernel_id == kernel_id and self._runs(each))
+
+    def _runs(self, listing: Listing) -> bool:
+        """Whether it is of a kernel of this server, and of that kernel's present process."""
+        if listing.kernel_id not in self._kernels:
+            return False
+        provisioner = getattr(self._kernels.get_kernel(listing.kernel_id), "provisioner", None)
+        return getattr(provisioner, "pid", None) == listing.pid
