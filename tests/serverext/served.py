@@ -1,4 +1,4 @@
-# ruff: noqa: F821, A001 - run as a cell of a notebook
+# ruff: noqa: F821, RUF012 - run as a cell of a notebook
 import asyncio
 
 from fastapi import Request

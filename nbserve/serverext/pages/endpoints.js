@@ -31,7 +31,7 @@ function makeRow(first) {
   /** @type {{at: number, requests: number} | null} */
   let before = null;
   const state = h("span", { className: "state", role: "status" });
-  const title = h("span", { className: "muted" });
+  const title = h("p", { className: "about" });
   const stats = h("dl", { className: "stats" });
   const reason = h("p", { className: "reason", hidden: true });
   const notice = h("p", { className: "notice", role: "status", hidden: true });
@@ -40,7 +40,7 @@ function makeRow(first) {
   const element = h(
     "li",
     { className: "panel endpoint", "data-name": first.name },
-    h("div", {}, head, h("p", { className: "muted" }, first.notebook || "A kernel without a notebook", title)),
+    h("div", {}, head, title, h("p", { className: "muted" }, first.notebook || "A kernel without a notebook")),
     stats,
     h("div", { className: "actions" }, ...buttons.map(({ element }) => element)),
     reason,
@@ -51,11 +51,10 @@ function makeRow(first) {
   async function act({ verb, path }) {
     notice.hidden = true;
     const answer = await ask(verb, told.path + path).catch((problem) => problem);
-    if (answer instanceof Error) {
-      notice.textContent = answer.message;
-      notice.hidden = false;
-    }
     await refresh();
+    if (!(answer instanceof Error)) return;
+    notice.textContent = answer.message;
+    notice.hidden = Boolean(told.reason && answer.message.startsWith(told.reason)); // it stands there already
   }
 
   /** @param {Endpoint} fresh */
@@ -63,7 +62,8 @@ function makeRow(first) {
     told = fresh;
     state.dataset.state = fresh.state;
     state.textContent = fresh.state === "silent" ? "no answer" : fresh.state;
-    title.textContent = fresh.title ? ` · ${fresh.title}` : "";
+    title.textContent = fresh.title ?? "";
+    title.hidden = !fresh.title;
     reason.textContent = fresh.reason ?? "";
     reason.hidden = !fresh.reason;
     const figures = figuresOf(fresh, rateOf(fresh));
@@ -88,11 +88,14 @@ function figuresOf({ state, memory, counters }, rate) {
   const isAside = state !== "loaded" && Boolean(bytes);
   return [
     [isAside ? "On disk" : "Memory", bytes ? bytesText(bytes) : "–"],
-    ["Rate", rate === null ? "–" : `${rate < 10 ? rate.toFixed(1) : Math.round(rate).toLocaleString("en")}/s`],
+    ["Rate", rate === null ? "–" : `${rateText(rate)}/s`],
     ["Requests", counters ? counters.requests.toLocaleString("en") : "–"],
     ["Errors", counters ? counters.errors.toLocaleString("en") : "–", counters?.errors ? "bad" : ""],
   ];
 }
+
+/** @param {number} rate */
+const rateText = (rate) => (rate > 0 && rate < 10 ? rate.toFixed(1) : Math.round(rate).toLocaleString("en"));
 
 /**
  * @param {string} name @param {Action} action @param {() => Endpoint} now @param {(action: Action) => Promise<void>} act
