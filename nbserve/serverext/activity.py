@@ -31,6 +31,7 @@ class Watch:
 
     async def look(self) -> None:
         sweep()
+        self._kernels.note_lasting_use()
         for listing, told in await self._asking.all(self._kernels.listed()):
             if told is None:
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 from urllib.parse import urlunsplit
 
@@ -15,7 +16,7 @@ from ..errors import AccessError, NotFound, TokenRefused
 from .kernels import Kernels
 from .passes import Passes
 from .passing import Way, query_without
-from .proxy import ProxiedHandler, wants_page
+from .proxy import Answer, ProxiedHandler, wants_page
 
 __all__ = ["AUTH_RESOURCE", "EndpointHandler", "KernelAssetHandler"]
 
@@ -40,27 +41,28 @@ class EndpointHandler(ProxiedHandler):
         self._passes = passes
         self._used = ""
 
-    async def admit(self) -> Way | None:
+    async def admit(self) -> Way | Answer:
         kernel_id, name, path = self._parts()
         if self._is_preflight():
-            self._answer_preflight()
-            return None
+            return self._answer_preflight
         token = self._bearer()
         if self._passes.is_one(token):
             listing = self._admit_page(token, kernel_id, name)
-        elif await self._admit_user():
-            listing = self._listing(kernel_id, name)
         else:
-            return None
+            elsewhere = await self._admit_user()
+            if elsewhere is not None:
+                return elsewhere
+            listing = self._listing(kernel_id, name)
         page_token = await self._page_token(listing) if wants_page(self.request) else ""
         if not _WATCHING.fullmatch(path):
             self._used = kernel_id
-            self._kernels.note_use(kernel_id)
+            self._kernels.begin_use(kernel_id)
         return Way(listing, path, self._prefix(kernel_id), page_token)
 
-    def on_finish(self) -> None:
+    def on_end(self) -> None:
         if self._used:
-            self._kernels.note_use(self._used)
+            self._kernels.end_use(self._used)
+            self._used = ""
 
     def _admit_page(self, token: str, kernel_id: str, name: str) -> Listing:
         """Raises `AccessError`, or `NotFound`."""
@@ -73,29 +75,26 @@ class EndpointHandler(ProxiedHandler):
             raise TokenRefused("The page's token does not open this, or not any more.", "Reload the page.")
         return listing
 
-    async def _admit_user(self) -> bool:
-        """Whether there is a user, who may; False if a browser was sent elsewhere. Raises as `admit` does."""
+    async def _admit_user(self) -> Answer | None:
+        """None if there is a user, who may; else where his browser is sent. Raises as `admit` does."""
         try:
             await super(ProxiedHandler, self).prepare()
         except web.HTTPError:  # the cookie that comes with a user's XSRF token is missed first
             if self.current_user:
                 raise
-        if self._finished:
-            return False
         if not self.current_user:
             if not wants_page(self.request):
                 raise AccessError("This is for users of this Jupyter server.", "Send its token, or log in.")
-            web.authenticated(_nothing)(self)
-            return False
+            return partial(web.authenticated(_nothing), self)
         if not self.check_origin():
             raise AccessError("This is not answered to pages of another origin.")
         if not await self._may(self._action()):
             raise AccessError(f"You may not {self._action()} what is served here.")
         if wants_page(self.request) and "token" in self.request.query_arguments:
             # the pages read their address: there they must not find what opens the whole Jupyter server
-            self.redirect(urlunsplit(("", "", self.request.path, query_without(self.request.query), "")))
-            return False
-        return True
+            address = urlunsplit(("", "", self.request.path, query_without(self.request.query), ""))
+            return partial(self.redirect, address)
+        return None
 
     async def _may(self, action: str) -> bool:
         user = self.current_user
@@ -118,7 +117,10 @@ class EndpointHandler(ProxiedHandler):
         """Raises `NotFound`."""
         listing = self._kernels.find(kernel_id, name)
         if listing is None:
-            raise NotFound("Nothing is served here, or not any more.", f"GET {self.base_url}nbserve/ lists what is.")
+            raise NotFound(
+                "Nothing is served here, or not any more.",
+                f"Run the notebook's cell with %serve again; {self.base_url}nbserve/ lists what is served.",
+            )
         return listing
 
     def _parts(self) -> tuple[str, str, str]:
@@ -156,7 +158,7 @@ class KernelAssetHandler(ProxiedHandler):
     def initialize(self, kernels: Kernels) -> None:
         self._kernels = kernels
 
-    async def admit(self) -> Way | None:
+    async def admit(self) -> Way:
         kernel_id, _, path = self.request.path.removeprefix(f"{self.base_url}nbserve/e/").partition("/")
         if not self.check_host():
             raise AccessError("This server is not to be asked under that name.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ class Kernels:
     def __init__(self, kernel_manager: Any, settings: dict[str, Any]) -> None:
         self._kernels = kernel_manager
         self._settings = settings
+        self._asked: Counter[str] = Counter()
 
     def listed(self) -> list[Listing]:
         return [listing for listing in listings() if self._runs(listing)]
@@ -43,6 +45,21 @@ class Kernels:
         kernel.last_activity = max(then, getattr(kernel, "last_activity", then))
         self._kernels.last_kernel_activity = max(then, self._kernels.last_kernel_activity)
         self._settings["nbserve_last_activity"] = max(then, self._settings.get("nbserve_last_activity", then))
+
+    def begin_use(self, kernel_id: str) -> None:
+        """A request goes to the kernel; it is in use until `end_use`."""
+        self._asked[kernel_id] += 1
+        self.note_use(kernel_id)
+
+    def end_use(self, kernel_id: str) -> None:
+        self._asked[kernel_id] -= 1
+        self._asked += Counter()  # those of no more requests are forgotten
+        self.note_use(kernel_id)
+
+    def note_lasting_use(self) -> None:
+        """Requests that take long are use all the time."""
+        for kernel_id in self._asked:
+            self.note_use(kernel_id)
 
     def _all_of(self, kernel_id: str) -> Iterator[Listing]:
         if kernel_id in self._kernels:

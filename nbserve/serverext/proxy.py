@@ -10,6 +10,7 @@ import contextlib
 import json
 import socket
 import sys
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
@@ -25,10 +26,12 @@ from ..errors import KernelGone, NbserveError
 from .passing import Way, is_chunked
 from .refusal import in_shape, page_of, status_of
 
-__all__ = ["SANDBOX", "ProxiedHandler", "wants_page"]
+__all__ = ["SANDBOX", "Answer", "ProxiedHandler", "wants_page"]
 
 SANDBOX = "sandbox allow-scripts allow-forms allow-downloads; frame-ancestors 'self'"
 """What is served is somebody's model and what that says: never anything that may act as the user of Jupyter."""
+
+Answer = Callable[[], object]
 
 CONNECT_S = 5.0
 READ_AWAY_S = 30.0
@@ -45,23 +48,27 @@ class ProxiedHandler(JupyterHandler):
     """Whether pages of other origins, such as those in a sandbox, may read the answer: no cookie opened it."""
     _relay: Relay | None = None
     _refusal: Exception | None = None
+    _own_answer: Answer | None = None
 
-    async def admit(self) -> Way | None:
-        """Where the request may go; None if it is answered already.
+    async def admit(self) -> Way | Answer:
+        """Where the request may go, or what answers it otherwise.
 
-        Nothing of the body has been read. Raises `NbserveError`, or `tornado.web.HTTPError`.
+        Nothing of the body has been read, and nothing may be answered yet: the connection would be closed. Raises
+        `NbserveError`, or `tornado.web.HTTPError`.
         """
         raise NotImplementedError
 
     async def prepare(self) -> None:  # type: ignore[override]  # it may not be awaited there, and is
         self._transforms = []  # not compressed once more: it is passed on as it comes
         try:
-            way = await self.admit()
-            if way is not None and not self._finished:
+            admitted = await self.admit()
+            if isinstance(admitted, Way):
                 connection = cast("HTTP1Connection", self.request.connection)
                 connection.set_max_body_size(sys.maxsize)  # the kernel has a limit of its own
-                self._relay = Relay(self, way)
+                self._relay = Relay(self, admitted)
                 await self._relay.begin()
+            else:
+                self._own_answer = admitted
         except (NbserveError, web.HTTPError) as error:
             self._relay, self._refusal = None, error
 
@@ -74,15 +81,29 @@ class ProxiedHandler(JupyterHandler):
         """Called when the body is complete; who is not admitted was found out before."""
         if self._refusal is not None:
             raise self._refusal
+        if self._own_answer is not None:
+            self._own_answer()
         if self._relay is not None:
             await self._relay.end()
 
     get = head = post = put = patch = delete = options = answer
 
+    def on_end(self) -> None:
+        """The request has ended in whichever way; may be called more than once."""
+
+    def on_finish(self) -> None:
+        self.on_end()
+
     def on_connection_close(self) -> None:
         super().on_connection_close()
         if self._relay is not None:
             self._relay.leave()
+        self.on_end()
+
+    def cut(self) -> None:
+        """End the connection: what breaks off must not look as if it were whole."""
+        self.detach().close()
+        self.on_end()
 
     def log_exception(self, typ: object, value: object, tb: object) -> None:
         if not isinstance(value, NbserveError):
@@ -175,7 +196,7 @@ class Relay(httputil.HTTPMessageDelegate):
         if self._is_complete:
             self._handler.finish()
         else:
-            self._handler.detach().close()  # what breaks off must not look as if it were whole
+            self._handler.cut()
 
     def _close(self) -> None:
         if self._stream is not None:

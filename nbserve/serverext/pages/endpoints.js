@@ -40,7 +40,7 @@ function makeRow(first) {
   const element = h(
     "li",
     { className: "panel endpoint", "data-name": first.name },
-    h("div", {}, head, title, h("p", { className: "muted" }, first.notebook || "A kernel without a notebook")),
+    h("div", {}, head, title, h("p", { className: "muted", title: first.notebook }, first.notebook.split("/").pop() || "A kernel without a notebook")),
     stats,
     h("div", { className: "actions" }, ...buttons.map(({ element }) => element)),
     reason,
