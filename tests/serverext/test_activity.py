@@ -14,7 +14,7 @@ from tests.kernel.harness import Caller, eventually
 from tests.serverext.conftest import StartServer
 from tests.serverext.real_jupyter import SERVED, JupyterServer, Kernel
 
-CULLED_AFTER_S = 8
+CULLED_AFTER_S = 12
 ROWS = {"X": [[1]]}
 WITHOUT_CARDS = "\nget_ipython().nbserve_session._cards.close()"
 """What a live card publishes is activity of its kernel, too; here it is not to help."""
