@@ -17,6 +17,8 @@ METHODS = ("predict", "again")
 ROUTES: dict[str, tuple[str, ...]] = {
     "/": ("GET", "HEAD"),
     "/model": ("GET", "HEAD", "DELETE"),
+    "/model/docs": ("GET", "HEAD"),
+    "/model/openapi.json": ("GET", "HEAD"),
     "/model/inspect": ("GET", "HEAD"),
     "/model/metadata": ("GET", "HEAD"),
     "/model/load": ("POST",),
