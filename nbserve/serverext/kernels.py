@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..directory import Listing, find, listings
 
@@ -66,8 +68,17 @@ class Kernels:
             yield from (each for each in listings() if each.kernel_id == kernel_id and self._runs(each))
 
     def _runs(self, listing: Listing) -> bool:
-        """Whether it is of a kernel of this server, and of that kernel's present process."""
-        if listing.kernel_id not in self._kernels:
+        """Whether it is of a kernel of this server, and of that kernel's present process; on this machine."""
+        if listing.kernel_id not in self._kernels or not _is_local(listing.url):
             return False
         provisioner = getattr(self._kernels.get_kernel(listing.kernel_id), "provisioner", None)
         return getattr(provisioner, "pid", None) == listing.pid
+
+
+def _is_local(url: str) -> bool:
+    """Whether it is by number an address that no other machine has: no name is looked up for a listing."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and parts.port is not None and ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False

@@ -11,7 +11,6 @@ import json
 import socket
 import sys
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -254,17 +253,12 @@ def wants_page(request: httputil.HTTPServerRequest) -> bool:
 async def _connected(listing: Listing) -> IOStream:
     """Raises `KernelGone`."""
     parts = urlsplit(listing.url)
-    try:
-        address = ip_address(parts.hostname or "")
-        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-        if parts.scheme != "http" or not address.is_loopback or parts.port is None:
-            raise _gone(listing)
-    except ValueError:
-        raise _gone(listing) from None
+    host = parts.hostname or ""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     stream = IOStream(socket.socket(family, socket.SOCK_STREAM), read_chunk_size=CHUNK_BYTES)
     stream.set_nodelay(True)
     try:
-        await asyncio.wait_for(stream.connect((str(address), parts.port)), CONNECT_S)
+        await asyncio.wait_for(stream.connect((host, parts.port)), CONNECT_S)
     except (OSError, StreamClosedError, TimeoutError):
         stream.close()
         raise _gone(listing) from None
