@@ -25,7 +25,8 @@
     ├── Busy
     ├── DeadlineExceeded
     ├── ServerError                  the HTTP server itself
-    │   └── PortTaken
+    │   ├── PortTaken
+    │   └── KernelGone
     ├── Unreachable                  a client could not ask
     └── AnswerLost                   … or has asked, and the answer did not arrive
 
@@ -50,6 +51,7 @@ __all__ = [
     "DeadlineExceeded",
     "Fault",
     "InputError",
+    "KernelGone",
     "LoadError",
     "MediaTypeError",
     "MethodNotAllowed",
@@ -264,6 +266,12 @@ class PortTaken(ServerError):
     """Somebody else listens on the wanted port."""
 
     code = "port_taken"
+
+
+class KernelGone(ServerError):
+    """The kernel that served this has ended, or does not speak any more."""
+
+    code = "kernel_gone"
 
 
 class Unreachable(NbserveError):

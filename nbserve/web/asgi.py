@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import types
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, MutableMapping
 from typing import Any
@@ -15,10 +16,14 @@ __all__ = [
     "Send",
     "header",
     "headers_of",
+    "note_prefix",
     "said_at_once",
     "send_body",
+    "take_in",
     "wants_page",
 ]
+
+_PREFIX = re.compile(r"(?:/[\w.~%!$&'()*+,;=:@-]+)+")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -70,6 +75,20 @@ def _gone_on_with(begun: Any, awaited: Any) -> Generator[Any, Any, Any]:
         return end.value
     finally:
         begun.close()
+
+
+def note_prefix(scope: Scope) -> None:
+    """Take over the prefix that a proxy has taken off the path: what is linked is below it."""
+    prefix = (header(scope, b"x-forwarded-prefix") or "").rstrip("/")
+    # a path that begins with it was not made shorter; to Starlette it would look as if
+    if _PREFIX.fullmatch(prefix) and not f"{scope['path']}/".startswith(f"{prefix}/"):
+        scope["root_path"] = prefix
+
+
+def take_in(scope: Scope, name: str) -> None:
+    """Keep a header for ourselves: it is at `nbserve.{name}` then, and no longer among those of the request."""
+    scope[f"nbserve.{name}"] = header(scope, name.encode())
+    scope["headers"] = [each for each in scope["headers"] if each[0] != name.encode()]
 
 
 def wants_page(scope: Mapping[str, Any]) -> bool:

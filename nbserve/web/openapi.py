@@ -15,11 +15,11 @@ from ..core.calls import Method
 from ..core.codecs import MEDIA, Medium, request_schema, response_schema
 from ..core.schema import Parameter, Signature
 from ..core.served import Served
-from .answers import Error, Health, Inspection, Metadata, Ready, Unloaded
+from .answers import Error, Health, Inspection, Metadata, Ready, Stopped, Unloaded
 from .resources import ResourceRoutes
 from .resources.handlers import ResourceRoute
 
-__all__ = ["describe"]
+__all__ = ["describe", "describe_one"]
 
 _OURS = "nbserve.{model}"
 """What our schemas are called, beside those of the routes that users add."""
@@ -52,10 +52,18 @@ def describe(app: FastAPI, endpoints: Sequence[Served], root: str) -> dict[str, 
     paths.update(_session_paths())
     for served in endpoints:
         for path, operations in _endpoint_paths(served).items():
-            paths[path] = paths.get(path, {}) | operations
+            paths[path] = operations | paths.get(path, {})
     _finish(paths, own)
     document["tags"] = [{"name": each.name, "description": _summary(each)} for each in endpoints]
     _add_components(document)
+    return document
+
+
+def describe_one(app: FastAPI, served: Served, root: str) -> dict[str, Any]:
+    """The document of what is below this endpoint's name."""
+    document = describe(app, [served], root)
+    own = f"/{served.name}/"
+    document["paths"] = {path: found for path, found in document["paths"].items() if f"{path}/".startswith(own)}
     return document
 
 
@@ -121,12 +129,14 @@ def _endpoint_paths(served: Served) -> dict[str, Any]:
         ("get", "metadata", "State, memory and counters; never loads", ("The state.", _ref(Metadata)), {}),
         ("post", "load", "Bring the model into memory", ("It is loaded.", _ref(Metadata)), load_fault),
         ("post", "unload", "Let the model's memory go", ("What came back.", _ref(Unloaded)), spill_fault),
+        ("delete", "", "Serve it no more; the owner may", ("It is stopped.", _ref(Stopped)), {}),
     )
     for verb, last, summary, answer, faults in fixed:
         if last in served.replaced:
             continue
         operation = _operation(summary, name, {200: answer}, _ACCESS_FAULTS | faults)
-        paths[f"/{name}/{last}/"] = {verb: operation | {"operationId": f"{name}_{last}"}}
+        path = f"/{name}/{last}/" if last else f"/{name}/"
+        paths[path] = {verb: operation | {"operationId": f"{name}_{last or 'stop'}"}}
     return paths
 
 
@@ -190,7 +200,7 @@ def _summary(served: Served) -> str:
 def _add_components(document: dict[str, Any]) -> None:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (Error, Health, Inspection, Metadata, Ready, Unloaded):
+    for model in (Error, Health, Inspection, Metadata, Ready, Stopped, Unloaded):
         schema = model.model_json_schema(ref_template=_REF)
         parts = schema.pop("$defs", {}) | {model.__name__: schema}
         schemas |= {_OURS.format(model=name): part for name, part in parts.items()}
