@@ -75,7 +75,7 @@ def test_a_cookie_alone_reads_but_does_not_write(kernel: Kernel, browser: httpx.
 
 
 def test_a_cookie_with_its_xsrf_token_writes(kernel: Kernel, browser: httpx.Client) -> None:
-    headers = {"X-XSRFToken": browser.cookies["_xsrf"]}
+    headers = PAGE | {"X-XSRFToken": browser.cookies["_xsrf"]}
     answer = browser.post(kernel.address("double/predict/"), json=ROWS, headers=headers)
     assert answer.json() == {"predict_result": [[2, 4]]}
     assert (
