@@ -139,11 +139,13 @@ class Callee:
         caller: Caller,
         loop: asyncio.AbstractEventLoop,
         watch: Callable[[Any], None] | None = None,
+        *,
+        is_slow: bool = False,
     ) -> None:
         """The same for a body of bytes, and a caller on the running loop; calls that may share a run of the model do.
 
-        An answer that does not come at once is watched. Who no longer waits for it is done. Raises `Busy`, and what is
-        wrong with the body.
+        One that `is_slow` to read or to answer keeps off the loop. An answer that does not come at once is watched. Who
+        no longer waits for it is done. Raises `Busy`, and what is wrong with the body.
         """
         read = partial(_read, sent)
         batcher = method.batcher or self._batcher_of(method)
@@ -153,9 +155,10 @@ class Callee:
                 watch(caller)
             return
         rows = call = None
+        reads_here = method.reads_quickly and not is_slow
         if isinstance(sent, Body):
-            call = read(method) if method.reads_quickly and sent.is_quick else None
-        elif method.reads_quickly and len(sent) <= READ_HERE_BYTES:
+            call = read(method) if reads_here and sent.is_quick else None
+        elif reads_here and len(sent) <= READ_HERE_BYTES:
             rows = method.decode.plain_rows(sent)
             call = read(method) if rows is None else None
         batcher.ask(self, Request(read, finish, caller, loop, call=call, rows_sent=rows, size=len(sent), watch=watch))

@@ -70,7 +70,9 @@ class Prediction:
         _check_coding(headers)
         asked = self._served.method(method)
         body = self._body(headers, sent, query)
-        self._served.ask(asked, body, self._writer(headers, asked.signature), caller, self._loop, watch)
+        finish = self._writer(headers, asked.signature)
+        is_slow = self._wanted is not None and not self._wanted.is_at_hand
+        self._served.ask(asked, body, finish, caller, self._loop, watch, is_slow=is_slow)
 
     def _body(self, headers: Headers, sent: bytes, query: bytes) -> bytes | Body:
         given = headers.get(b"content-type")

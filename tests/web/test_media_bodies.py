@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +16,11 @@ import polars as pl
 import pytest
 from sklearn.gaussian_process import GaussianProcessRegressor
 
+from nbserve.core.codecs import Medium
 from nbserve.core.codecs.media import medium as medium_module
+from nbserve.core.codecs.media import npy as npy_format
 from nbserve.notebook.session import Session
+from nbserve.web import predict
 from tests.bodies import TYPES, arrow, npy, parquet, read
 from tests.client import Caller, assert_error, opened
 from tests.models import (
@@ -220,3 +225,23 @@ def test_whatever_is_sent_is_answered_or_refused(caller: Caller) -> None:
             changed[draw.randrange(len(changed))] = draw.randrange(256)
             answer = ask(caller, f"/{name}/predict/", kind, bytes(changed), draw.choice(["", *TYPES]))
             assert answer.status_code in (200, 413, 422) or (name == "total" and answer.status_code == 500), answer.text
+
+
+def test_a_library_is_not_fetched_on_the_loop_that_answers_everybody(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    threads = []
+
+    def write(answer: Any, signature: Any) -> bytes:
+        importlib.import_module("colorsys")
+        threads.append(threading.current_thread().name)
+        return b"written"
+
+    medium = Medium("Colours", ("image/x-colours",), npy_format.read, write, needs="colorsys")
+    monkeypatch.setattr(predict, "accepted", lambda accept: medium)
+    rows = {"X": iris_array()[:3].tolist()}
+    for _ in range(60):
+        assert caller.post("/iris/predict/", json=rows).status_code == 200
+    assert caller.post("/iris/predict/", json=rows, headers={"accept": "image/x-colours"}).content == b"written"
+    assert threads == ["nbserve:iris"]

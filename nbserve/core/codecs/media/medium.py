@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -63,6 +64,11 @@ class Medium:
         return self.needs is None or find_spec(self.needs) is not None
 
     @property
+    def is_at_hand(self) -> bool:
+        """Whether its library has been imported, which takes a while."""
+        return self.needs is None or self.needs in sys.modules
+
+    @property
     def remedy(self) -> str:
         return f'Install it with pip install "jupyter-nbserve[arrow]", or use JSON: {self.needs} is not installed.'
 
@@ -96,7 +102,7 @@ class Body:
     @property
     def is_quick(self) -> bool:
         """Whether to read it takes no time to speak of."""
-        return len(self.content) <= self.medium.quick_bytes
+        return len(self.content) <= self.medium.quick_bytes and self.medium.is_at_hand
 
 
 def body_error(problem: str, remedy: str, kind: str) -> BodyError:
