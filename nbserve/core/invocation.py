@@ -42,7 +42,7 @@ def invocation_of(signature: Signature) -> Invoke | None:
 def _torch(signature: Signature) -> Invoke:
     """Arrays become tensors of the module's own type, where the module is."""
     data = signature.data
-    is_fractional = data is not None and (data.dtype or "float").startswith("float")
+    is_fractional = data is not None and data.dtype is not None and data.dtype.startswith("float")
     name = "" if data is None else data.name
 
     def invoke(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -142,4 +142,5 @@ def _layer_mixing(layer: Any) -> str | None:
         return None if type(layer).__name__ in KEEP_ROWS else "an operation that may mix rows"
     axis = attribute_of(layer, "axis", 1)
     axes = axis if isinstance(axis, (list, tuple)) else [axis]
-    return "it works along the rows" if 0 in axes else None
+    is_along_rows = any(isinstance(each, int) and (each == 0 or each < -1) for each in axes)
+    return "it works along the rows" if is_along_rows else None

@@ -27,6 +27,9 @@ ALWAYS = words(
     "H T addbmm batch_norm bincount cdist corrcoef cov dot einsum histc masked_select mT nonzero outer t tensordot "
     "unique unique_consecutive vdot"
 )
+KEEP_LENGTH = words("argsort cumprod cumsum flip log_softmax roll softmax softmin sort")
+"""They answer as many as they get: after one that takes an axis away, the last axis may be that of the rows."""
+
 KEEPS_ROWS_FIRST = "permute"
 STORES = frozenset(["STORE_ATTR", "STORE_GLOBAL"])
 CONSTANTS = frozenset(["LOAD_CONST", "LOAD_SMALL_INT"])
@@ -72,6 +75,7 @@ def _methods(owner: object, names: Iterable[str]) -> list[FunctionType]:
 
 def _mixing_name(code: CodeType) -> str | None:
     instructions = list(dis.get_instructions(code))
+    lowers = bool(set(code.co_names) & (NEED_AXIS - KEEP_LENGTH))
     for index, each in enumerate(instructions):
         if each.opname in STORES:
             return f"it keeps {each.argval}"
@@ -79,16 +83,17 @@ def _mixing_name(code: CodeType) -> str | None:
             continue
         if each.argval in ALWAYS and each.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             return f"it uses {each.argval}"
-        if each.argval in NEED_AXIS and not _names_other_axis(instructions[index + 1 :]):
+        lowest = 1 if lowers and each.argval in KEEP_LENGTH else -1
+        if each.argval in NEED_AXIS and not _names_other_axis(instructions[index + 1 :], lowest):
             return f"it uses {each.argval} along the rows, or without an axis"
         if each.argval == KEEPS_ROWS_FIRST and next(iter(_constants(instructions[index + 1 :])), None) != 0:
             return "it permutes the rows' axis"
     return None
 
 
-def _names_other_axis(following: list[dis.Instruction]) -> bool:
+def _names_other_axis(following: list[dis.Instruction], lowest: int) -> bool:
     axes = list(_constants(following))
-    return bool(axes) and 0 not in axes
+    return bool(axes) and all(each != 0 and each >= lowest for each in axes)
 
 
 def _constants(following: list[dis.Instruction]) -> Iterator[int]:

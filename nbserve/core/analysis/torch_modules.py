@@ -31,7 +31,9 @@ RESHAPING = words(
 )
 """Code that names these may take rows that are lists of lists."""
 
-DEEP_LAYERS = words("Conv Transformer MultiheadAttention RNN LSTM GRU")
+SEQUENCE_LAYERS = words("MultiheadAttention RNNBase Transformer TransformerDecoderLayer TransformerEncoderLayer")
+DEEP_LAYERS = SEQUENCE_LAYERS | {"Flatten", "Unflatten", "_ConvNd"}
+EMBEDDINGS = frozenset(["Embedding", "EmbeddingBag"])
 WIDTHS = (("in_features", "Linear"), ("num_features", "BatchNorm1d"))
 
 
@@ -45,7 +47,7 @@ def describe_module(module: Any) -> Description | None:
         return None
     seen, dtype = _input(module, call, data.name)
     parameters = tuple(_parameter(each) for each in reading.signature.parameters)
-    because = _mixing(module, call, parameters)
+    because = _mixing(module, call, parameters) or _ambiguous(module, dtype)
     signature = replace(
         reading.signature,
         data=data_argument(
@@ -83,14 +85,14 @@ def _findings(module: Any, because: str | None) -> tuple[Finding, ...]:
 # --- rows
 
 
-def _input(module: Any, call: Any, name: str) -> tuple[Input, str]:
+def _input(module: Any, call: Any, name: str) -> tuple[Input, str | None]:
     """What the first layer takes; its width is held to where nothing stands before that layer."""
     entry = _entry(module, call, name)
     first = entry if entry is not None else _first_layer(module)
-    kinds = set() if first is None else {kind.__name__ for kind in type(first).__mro__}
-    if kinds & {"Embedding", "EmbeddingBag"}:
-        because = f"{type(first).__name__} takes whole numbers"
-        return replace(numeric_input((), None, because), row=[0, 1, 2]), "int64"
+    kinds = _kinds(first)
+    if kinds & EMBEDDINGS:
+        because = f"{_name(first)} takes whole numbers"
+        return replace(numeric_input((), None, because), row=[0, 1, 2]), "int64" if entry is not None else None
     dtype = _dtype(module)
     width = _width(first)
     if width is not None and entry is not None and not _is_deep(module):
@@ -119,7 +121,7 @@ def _entry(module: Any, call: Any, name: str) -> Any:
     if type(module).__name__ == "Sequential":
         return _first_of(list(module.children()))
     function, _ = code_owner(call)
-    if function is None or RESHAPING & set(function.__code__.co_names):
+    if function is None:
         return None
     for symbol in usage_of(function.__code__, name).calls:
         layer = _submodule(module, symbol)
@@ -162,9 +164,18 @@ def _width(layer: Any) -> int | None:
 
 
 def _is_deep(module: Any) -> bool:
-    """Whether a layer is in it that takes more than a list of numbers for each row."""
-    kinds = {kind.__name__ for each in module.modules() for kind in type(each).__mro__}
-    return any(kind.startswith(tuple(DEEP_LAYERS)) for kind in kinds)
+    """Whether something in it may take more than a list of numbers for each row."""
+    return any(_kinds(each) & DEEP_LAYERS or _reshapes(each) for each in module.modules())
+
+
+def _reshapes(layer: Any) -> bool:
+    code = getattr(type(layer).forward, "__code__", None)
+    is_torchs = root_package(type(layer)) == "torch"
+    return not is_torchs and (code is None or bool(RESHAPING & set(code.co_names)))
+
+
+def _kinds(layer: Any) -> set[str]:
+    return set() if layer is None else {kind.__name__ for kind in type(layer).__mro__}
 
 
 def _made_up_row(module: Any, layer: Any, kinds: set[str]) -> Any:
@@ -247,6 +258,12 @@ def _mixing(module: Any, call: Any, parameters: tuple[Parameter, ...]) -> str | 
     return None
 
 
+def _ambiguous(module: Any, dtype: str | None) -> str | None:
+    """Sequences may be sent one by one, without an axis of rows, unless they are of whole numbers."""
+    is_plain = dtype == "int64" or not any(_kinds(each) & SEQUENCE_LAYERS for each in module.modules())
+    return None if is_plain else "a sequence may be sent without an axis of rows"
+
+
 def _layer_mixing(layer: Any, forward: Callable[..., Any]) -> str | None:
     if _has_hooks(layer):
         return "it has hooks"
@@ -271,7 +288,8 @@ def _has_states_of_many_layers(layer: Any) -> bool:
 
 
 def _works_along_rows(layer: Any) -> bool:
-    return attribute_of(layer, "dim") in (0, None)
+    dim = attribute_of(layer, "dim")
+    return dim is None or dim == 0 or dim < -1
 
 
 MIXING_LAYERS: tuple[tuple[frozenset[str], Callable[[Any], bool], str], ...] = (
@@ -282,8 +300,8 @@ MIXING_LAYERS: tuple[tuple[frozenset[str], Callable[[Any], bool], str], ...] = (
     (words("Softmax LogSoftmax Softmin GLU"), _works_along_rows, "it works along the rows"),
     (words("_NormBase"), lambda layer: "BatchNorm" in type(layer).__name__ and layer.running_mean is None,
      "it keeps no statistics of its training"),
-    (words("Flatten"), lambda layer: layer.start_dim == 0, "it joins rows"),
-    (words("Unflatten"), lambda layer: layer.dim == 0, "it splits rows"),
+    (words("Flatten"), lambda layer: layer.start_dim < 1, "it joins rows"),
+    (words("Unflatten"), _works_along_rows, "it splits rows"),
     (words("EmbeddingBag"), lambda layer: layer.include_last_offset, "it takes offsets"),
 )  # fmt: skip
 """Layers' classes, when they keep rows apart no longer, and why."""
