@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 from ..schema import Container, DataKind, Datatype, Feature, Finding, Parameter
 from .bytecode import usage_of
@@ -33,6 +33,9 @@ RESHAPING = words(
 
 SEQUENCE_LAYERS = words("MultiheadAttention RNNBase Transformer TransformerDecoderLayer TransformerEncoderLayer")
 DEEP_LAYERS = SEQUENCE_LAYERS | {"Flatten", "Unflatten", "_ConvNd"}
+SURROUNDING = {"OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module"}
+"""Modules around another one, and where they hold it."""
+
 EMBEDDINGS = frozenset(["Embedding", "EmbeddingBag"])
 WIDTHS = (("in_features", "Linear"), ("num_features", "BatchNorm1d"))
 
@@ -40,6 +43,7 @@ WIDTHS = (("in_features", "Linear"), ("num_features", "BatchNorm1d"))
 def describe_module(module: Any) -> Description | None:
     if "torch" not in sys.modules or not callable(attribute_of(module, "modules")):
         return None
+    module = _inner(module)
     call = module.forward
     reading = read_callable(call, "predict", is_prediction=True, attribute="__call__", reads_code=False)
     data = reading.signature.data
@@ -63,9 +67,16 @@ def describe_module(module: Any) -> Description | None:
     return Description(signature, seen, findings=_findings(module, because))
 
 
+def _inner(module: Any) -> Any:
+    """The module that `torch.compile` and the like have been given."""
+    inside = attribute_of(module, SURROUNDING.get(type(module).__name__, ""))
+    return module if inside is None else _inner(inside)
+
+
 def _is_tensor(annotation: Any) -> bool:
-    """Whether it says tensor, or nothing."""
-    return annotation is None or getattr(annotation, "__name__", "").endswith("Tensor")
+    """Whether it says tensor, or nothing, or one of both."""
+    members = [each for each in get_args(annotation) or (annotation,) if each not in (None, type(None))]
+    return all(getattr(each, "__name__", "").endswith("Tensor") for each in members)
 
 
 def _parameter(each: Parameter) -> Parameter:
@@ -124,7 +135,7 @@ def _entry(module: Any, call: Any, name: str) -> Any:
     if function is None:
         return None
     for symbol in usage_of(function.__code__, name).calls:
-        layer = _submodule(module, symbol)
+        layer = _submodule(module, symbol, function.__code__.co_varnames[0])
         if layer is not None:
             return _entry(layer, layer.forward, "input")
     return None
@@ -138,13 +149,13 @@ def _first_of(layers: list[Any]) -> Any:
     return None
 
 
-def _submodule(module: Any, symbol: Any) -> Any:
+def _submodule(module: Any, symbol: Any, own: str) -> Any:
     """What `self.layer` stands for: torch keeps its layers aside."""
-    if symbol == Name("self"):
+    if symbol == Name(own):
         return module
     if not isinstance(symbol, Attribute):
         return None
-    of = _submodule(module, symbol.of)
+    of = _submodule(module, symbol.of, own)
     return None if of is None else getattr(of, "_modules", {}).get(symbol.name)
 
 
@@ -294,7 +305,7 @@ def _works_along_rows(layer: Any) -> bool:
 
 MIXING_LAYERS: tuple[tuple[frozenset[str], Callable[[Any], bool], str], ...] = (
     (words("RNNBase"), _has_states_of_many_layers, "its states are kept layer by layer"),
-    (words("RNNBase MultiheadAttention Transformer TransformerEncoderLayer TransformerDecoderLayer"),
+    (words("RNNBase MultiheadAttention Transformer"),
      _counts_rows_second, "rows are its second axis"),
     (words("RNNCellBase Bilinear CosineSimilarity PairwiseDistance"), lambda _: True, "it takes several inputs"),
     (words("Softmax LogSoftmax Softmin GLU"), _works_along_rows, "it works along the rows"),
