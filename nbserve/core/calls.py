@@ -21,6 +21,7 @@ from .component import Component
 from .cost import Cost
 from .custom import acquired, unwrapped
 from .engines import Lane
+from .invocation import invocation_of
 from .output import Log, write_to, writing_to
 from .schema import DataKind, Signature
 from .sharing import Answer, Caller, Request
@@ -70,6 +71,7 @@ class Method:
         self.batcher: Batcher | None = None
         self.reads_quickly = _reads_quickly(signature)
         self._attribute = signature.attribute or signature.method
+        self._invoke = invocation_of(signature)
 
     @property
     def name(self) -> str:
@@ -81,7 +83,8 @@ class Method:
         is_short = (self.pace.of(rows) or 1.0) < SHORT_S
         # the clock of a thread is slow to read, and tells nothing new of a call that takes no time at all
         used, began = 0.0 if is_short else thread_time(), perf_counter()
-        answer = target(*call.args, **call.kwargs)
+        invoke = self._invoke
+        answer = target(*call.args, **call.kwargs) if invoke is None else invoke(target, call.args, call.kwargs)
         took = perf_counter() - began
         self._calls += 1
         if not is_short or took > SHORT_S or self._calls % NOTED == 0:

@@ -179,7 +179,8 @@ class Signature:
     the answer for a row is known not to depend on the other rows. `example` is a request body that works, a JSON
     object. `accepts_any_keyword` is a method with ``**kwargs``. `attribute` is what is called to answer when it is not
     named like the method: ``__call__`` when the object itself is called. `by_position` asks for arguments to be passed
-    so as far as possible: what wraps a method may give them other names.
+    so as far as possible: what wraps a method may give them other names. `convention` is how a library wants to be
+    called where plain arguments would not do: a name in `core/invocation.py`.
     """
 
     method: str
@@ -193,6 +194,7 @@ class Signature:
     doc: str = ""
     attribute: str = ""
     by_position: bool = False
+    convention: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -14,6 +14,7 @@ from .plain import root_package, words
 __all__ = [
     "PREDICTION_METHODS",
     "attribute_of",
+    "definer",
     "from_sklearn",
     "is_users_own",
     "keeps_conventions",
@@ -84,6 +85,11 @@ def method_of(model: object, name: str) -> Callable[..., Any] | None:
         return None
     found = attribute_of(model, name)
     return found if callable(found) and not isinstance(found, type) else None
+
+
+def definer(kind: type, name: str) -> type:
+    """Which of the class's bases defines a name; `object` when none does."""
+    return next((each for each in kind.__mro__ if name in vars(each)), object)
 
 
 def served_methods(model: object) -> dict[str, Callable[..., Any]]:

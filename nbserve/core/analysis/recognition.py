@@ -10,18 +10,28 @@ from dataclasses import dataclass, replace
 from types import FunctionType, MethodType
 from typing import Any
 
-from ..schema import Container, DataArgument, DataKind, Finding, Profile, Signature, Task
+from ..schema import Container, DataArgument, DataKind, Finding, Parameter, Profile, Signature, Task
 from .callables import Reading, read_callable
-from .conventions import PREDICTION_METHODS, attribute_of, from_sklearn, is_users_own, keeps_conventions, served_methods
+from .conventions import (
+    PREDICTION_METHODS,
+    attribute_of,
+    definer,
+    from_sklearn,
+    is_users_own,
+    keeps_conventions,
+    served_methods,
+)
+from .description import Description, per_row
 from .examples import Rows, features_for_code, parameters_example, rows_for_code, rows_for_input, with_sample
 from .fitting import check_fitted
+from .frameworks import Framework, framework_of
 from .intent import joined_intents
 from .namespace import polars_sample
 from .outputs import inverse_input_of, outputs_of
 from .plain import root_package
 from .refusals import nothing_to_call, refuse_what_is_no_model
 from .scope import code_owner
-from .sklearn import Input, classes_of, first_code, input_of, is_row_wise, settings_of
+from .sklearn import Input, classes_of, first_code, from_boosters, input_of, is_row_wise, settings_of
 from .sklearn import task_of as sklearn_task_of
 
 __all__ = ["analyse"]
@@ -40,6 +50,11 @@ TASKS_BY_ESTIMATOR_TYPE = {
     "clusterer": Task.CLUSTERING,
     "outlier_detector": Task.ANOMALY_DETECTION,
 }
+ENTRIES = frozenset(["call", "forward"])
+"""What libraries of networks have their users write, and call themselves."""
+
+PER_ROW = frozenset(["base_margin"])
+"""What boosters take beside the rows, a value for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,10 @@ def analyse(model: object, *, namespace: Mapping[str, object] | None = None) -> 
     ModelRefused and NotFitted.
     """
     refuse_what_is_no_model(model)
+    framework = framework_of(model)
+    described = None if framework is None else framework.describe(model)
+    if framework is not None and described is not None:
+        return _profile_of_framework(model, framework, described, namespace or {})
     found = _methods(model)
     if not found:
         raise nothing_to_call(model)
@@ -100,6 +119,44 @@ def _is_torch_module(model: object) -> bool:
     return any(kind.__module__ == "torch.nn.modules.module" for kind in type(model).__mro__)
 
 
+# --- a model of a library that tells in its own way
+
+
+def _profile_of_framework(
+    model: Any, framework: Framework, described: Description, namespace: Mapping[str, Any]
+) -> Profile:
+    """What the user's own class adds to the library's methods is served beside them, and in the place of them."""
+    own = [each for each in _methods(model) if _is_added(model, each.reading.signature, framework)]
+    signatures = [_code_signature(each, namespace)[0] for each in own]
+    rows = None if described.seen is None else rows_for_input(described.seen, namespace)
+    signature, seen = described.signature, described.seen
+    if rows is not None and signature.data is not None and seen is not None:
+        features = with_sample(seen.features, rows.sample)
+        data = replace(signature.data, features=features)
+        signature = replace(signature, data=data, example={data.name: rows.value})
+    if signature.attribute == CALL:
+        signatures.append(replace(signature, method=CALL if own else "predict"))
+    elif all(each.method != signature.method for each in signatures):
+        signatures.insert(0, signature)
+    task, because = described.task, described.task_because
+    if task is Task.UNKNOWN:
+        task, because = _task(model, [each.method for each in signatures], described.classes)
+    findings = [*_input_findings(seen), *described.findings, Finding("task", str(task), because)]
+    profile = _bare_profile(model, tuple(signatures), task, [*findings, *_example_findings(rows)])
+    return replace(profile, classes=described.classes, is_fitted=described.is_fitted)
+
+
+def _is_added(model: Any, signature: Signature, framework: Framework) -> bool:
+    is_entry = signature.attribute == CALL or signature.method in ENTRIES
+    return not is_entry and root_package(definer(type(model), signature.method)) not in framework.packages
+
+
+def _input_findings(seen: Input | None) -> list[Finding]:
+    if seen is None:
+        return []
+    return [Finding("input", f"{seen.kind}, {seen.width} columns" if seen.width else str(seen.kind), seen.because)]
+
+
 # --- an estimator
 
 
@@ -110,7 +167,7 @@ def _profile_of_estimator(model: Any, found: list[Found], namespace: Mapping[str
     signatures = [_estimator_signature(model, each, seen, rows, classes, namespace) for each in found]
     task, task_because = _task(model, [each.reading.signature.method for each in found], classes)
     findings = [
-        Finding("input", f"{seen.kind}, {seen.width} columns" if seen.width else str(seen.kind), seen.because),
+        *_input_findings(seen),
         Finding("task", str(task), task_because),
         *([fitted_finding] if fitted_finding else []),
         *_example_findings(rows),
@@ -141,9 +198,15 @@ def _estimator_signature(
         signature,
         data=seen.argument(signature.data, is_wrapped=from_sklearn(model)),
         outputs=outputs_of(model, signature.method, classes),
+        parameters=_with_row_parameters(model, signature.parameters),
         row_wise=is_row_wise(model, signature.method),
         example=_body(signature, found.call, rows, namespace),
     )
+
+
+def _with_row_parameters(model: Any, parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+    is_booster = from_boosters(model)
+    return tuple(per_row(each) if is_booster and each.name in PER_ROW else each for each in parameters)
 
 
 def _seen_rows(model: Any, namespace: Mapping[str, Any]) -> tuple[Input, Rows]:

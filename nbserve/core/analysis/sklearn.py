@@ -10,8 +10,9 @@ from typing import Any
 
 from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Task
 from .columns import follow_columns, inner_of, is_text_vectorizer, kinds_of, members_of, steps_of
-from .conventions import attribute_of, from_sklearn, is_users_own, method_of
-from .plain import plain, plain_or_text, words
+from .conventions import attribute_of, definer, from_sklearn, is_users_own, method_of
+from .plain import plain, plain_or_text, root_package, words
+from .trees import columns_of_trees
 
 __all__ = [
     "Input",
@@ -19,11 +20,13 @@ __all__ = [
     "everything_inside",
     "first_code",
     "first_estimator",
+    "from_boosters",
     "input_of",
     "is_multi_output",
     "is_row_wise",
     "last_estimator",
     "settings_of",
+    "table_of",
     "task_of",
 ]
 
@@ -33,6 +36,9 @@ ROW_WISE_METHODS = words(
 )
 ROWS_TOGETHER = frozenset(["NMF", "MiniBatchNMF", "BernoulliRBM"])
 """The solvers of the first stop when all rows together are good enough, the last draws at random."""
+
+BOOSTERS = frozenset(["lightgbm", "xgboost", "catboost"])
+"""Libraries of trees whose estimators keep the conventions, and answer each row by itself."""
 
 WIDEST_NAMED = 4096
 
@@ -78,6 +84,9 @@ def input_of(model: Any) -> Input:
         return _one_dimension(first)
     if _input_tag(first, "three_d_array"):
         return Input(DataKind.VALUE, Container.NUMPY, row=[[1.0] * 16] * 16, because=f"{_name(first)} takes images")
+    columns = columns_of_trees(first)
+    if columns and first is model:
+        return table_of(columns)
     names = attribute_of(model, "feature_names_in_", attribute_of(first, "feature_names_in_"))
     if names is not None:
         return _table(model, [str(name) for name in names])
@@ -85,9 +94,13 @@ def input_of(model: Any) -> Input:
 
 
 def _table(model: Any, names: list[str]) -> Input:
-    features = tuple(column.to_feature() for column in follow_columns(model, names))
+    return table_of(tuple(column.to_feature() for column in follow_columns(model, names)), "feature_names_in_")
+
+
+def table_of(features: tuple[Feature, ...], because: str = "the columns that it was trained on") -> Input:
+    """Rows of named columns, as a frame where there is pandas."""
     container = Container.PANDAS if "pandas" in sys.modules else Container.NUMPY
-    return Input(DataKind.TABLE, container, features, len(names), because="feature_names_in_")
+    return Input(DataKind.TABLE, container, features, len(features), because=because)
 
 
 def _matrix(model: Any, first: Any) -> Input:
@@ -207,7 +220,7 @@ def is_multi_output(classes: tuple[Any, ...] | None) -> bool:
 
 def settings_of(model: Any) -> dict[str, Any]:
     """`get_params(deep=False)`, what has no JSON form as text."""
-    if is_users_own(_definer(type(model), "get_params")):
+    if is_users_own(definer(type(model), "get_params")):
         return {}
     get_params = attribute_of(model, "get_params")
     try:
@@ -215,10 +228,6 @@ def settings_of(model: Any) -> dict[str, Any]:
         return {str(name): plain_or_text(value) for name, value in params.items()}
     except Exception:  # noqa: BLE001  # a user's class may define it in any way
         return {}
-
-
-def _definer(kind: type, name: str) -> type:
-    return next((each for each in kind.__mro__ if name in vars(each)), object)
 
 
 TASK_CHECKS = (
@@ -286,7 +295,7 @@ def is_row_wise(model: Any, method: str) -> bool:
 
 
 def _is_row_wise_estimator(estimator: Any) -> bool:
-    if not from_sklearn(estimator) or kinds_of(estimator) & ROWS_TOGETHER:
+    if not (from_sklearn(estimator) or from_boosters(estimator)) or kinds_of(estimator) & ROWS_TOGETHER:
         return False
     draws = attribute_of(estimator, "strategy") in ("stratified", "uniform") and "DummyClassifier" in kinds_of(
         estimator
@@ -297,6 +306,11 @@ def _is_row_wise_estimator(estimator: Any) -> bool:
         for name in ("func", "analyzer", "tokenizer", "preprocessor", "metric", "kernel")
     )
     return not (draws or samples or has_user_code)
+
+
+def from_boosters(estimator: object) -> bool:
+    """Whether the very class of the object is that of a library of trees."""
+    return root_package(type(estimator)) in BOOSTERS
 
 
 def last_estimator(model: Any) -> Any:

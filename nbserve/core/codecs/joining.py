@@ -36,10 +36,17 @@ def parted(answer: Any, counts: Sequence[int]) -> list[Any] | None:
     """An answer, one row for each row asked, as those of calls with so many rows; None if it is none of that kind."""
     edges = [0, *_running(counts)]
     if type(answer) is tuple:  # one array for each of several outputs
-        columns = [_cut_up(each, edges) for each in answer if _is_array(each)]
-        whole = [column for column in columns if column is not None]
-        return list(zip(*whole, strict=True)) if answer and len(whole) == len(answer) else None
+        return None if not all(map(_is_array, answer)) else _parted_outputs(answer, edges)
+    if type(answer) is dict:  # … each with its name
+        outputs = _parted_outputs(list(answer.values()), edges)
+        return None if outputs is None else [dict(zip(answer, each, strict=True)) for each in outputs]
     return _cut_up(answer, edges)
+
+
+def _parted_outputs(outputs: Sequence[Any], edges: Sequence[int]) -> list[tuple[Any, ...]] | None:
+    columns = [_cut_up(each, edges) for each in outputs]
+    whole = [column for column in columns if column is not None]
+    return list(zip(*whole, strict=True)) if outputs and len(whole) == len(outputs) else None
 
 
 def _running(counts: Sequence[int]) -> list[int]:
