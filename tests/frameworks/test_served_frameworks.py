@@ -55,7 +55,7 @@ def test_a_live_model_is_served_as_it_is(name: str, serve: Serve, caller: Caller
     serve(model, name="m")
     answered = caller.predict("/m/predict", json=ROWS)
     assert np.allclose(answered, directly(model), rtol=1e-5, atol=1e-6)
-    assert_error(caller.post("/m/predict", json=[[1, 2]]), 422, "invalid_input")
+    assert_error(caller.post("/m/predict", json=[[1, 2]]), 422, "input_invalid")
     assert "expects 4" in caller.post("/m/predict", json=[[1, 2]]).text
 
 
