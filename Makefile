@@ -3,9 +3,10 @@
 #   make test    all tests, those in a real browser included
 #   make test-frameworks   real models of PyTorch, Keras, XGBoost, …: in an environment of their own, several GB
 #   make check   formatting, lint, types, the floors of the house
-#   make bench-peers   how fast, beside all that people use instead: each in an environment of its own, several GB
+#   make bench   how fast, beside all that people use instead: bench-peers and bench-kernel
+#   make bench-peers   requests a second; each peer in an environment of its own, several GB, more than an hour
 #   make bench-quick   the same in two minutes, beside those that are set up quickly
-#   make bench   how long from %serve to the first answer, what looking at a model takes, what memory comes back
+#   make bench-kernel   from %serve to the first answer, what looking at a model takes, what memory comes back
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -14,7 +15,15 @@ BIN    := $(VENV)/bin
 LAB    ?= 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: demo test test-frameworks check bench bench-peers bench-quick wrk browser install-browser clean
+# Debian packages, and what to say where they cannot be installed
+define install
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing $(1) …"; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $(1) >/dev/null; \
+	else echo "$(2): install it with your system's packages." >&2; exit 1; fi
+endef
+
+.PHONY: demo test test-frameworks check bench bench-peers bench-quick bench-kernel wrk browser install-browser clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo
@@ -33,20 +42,22 @@ check: $(VENV)/check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/test
+bench: bench-kernel bench-peers
+
+bench-kernel: $(VENV)/test
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/looking.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/beside.py
 
 bench-peers: wrk
-	$(PYTHON) -m benchmarks.peers run --models logreg forest boosting torch $(ARGS)
+	$(PYTHON) -m benchmarks.peers run $(ARGS)
 
 bench-quick: wrk
 	$(PYTHON) -m benchmarks.peers run --quick $(ARGS)
 
 wrk:
-	@command -v wrk >/dev/null || { echo "The benchmark needs wrk: install it with your system's packages." >&2; exit 1; }
+	@command -v wrk >/dev/null || $(call install,wrk,The benchmark needs wrk)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("nbserve needs Python 3.11 or newer")'
@@ -79,10 +90,7 @@ browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(MAKE) --no-print-directory install-browser
 
 install-browser:
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "Installing Chromium …"; \
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
-	else echo "The browser tests need Chromium: install it with your system's packages." >&2; exit 1; fi
+	@$(call install,chromium fonts-dejavu-core,The browser tests need Chromium)
 
 clean:
 	rm -rf $(VENV) $(HEAVY) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

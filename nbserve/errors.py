@@ -20,11 +20,13 @@
     │   └── TokenRefused
     ├── NotFound
     ├── MethodNotAllowed
+    ├── NotAcceptable
     ├── Conflict
     ├── Busy
     ├── DeadlineExceeded
     ├── ServerError                  the HTTP server itself
-    │   └── PortTaken
+    │   ├── PortTaken
+    │   └── KernelGone
     ├── Unreachable                  a client could not ask
     └── AnswerLost                   … or has asked, and the answer did not arrive
 
@@ -49,12 +51,14 @@ __all__ = [
     "DeadlineExceeded",
     "Fault",
     "InputError",
+    "KernelGone",
     "LoadError",
     "MediaTypeError",
     "MethodNotAllowed",
     "ModelError",
     "ModelRefused",
     "NbserveError",
+    "NotAcceptable",
     "NotFitted",
     "NotFound",
     "OptionError",
@@ -224,6 +228,12 @@ class MethodNotAllowed(NbserveError):
         self.allowed = tuple(allowed)
 
 
+class NotAcceptable(NbserveError):
+    """The answer cannot be given in any of the forms that are asked for."""
+
+    code = "not_acceptable"
+
+
 class Conflict(NbserveError):
     """Two things of one name, or two orders that exclude each other."""
 
@@ -256,6 +266,12 @@ class PortTaken(ServerError):
     """Somebody else listens on the wanted port."""
 
     code = "port_taken"
+
+
+class KernelGone(ServerError):
+    """The kernel that served this has ended, or does not speak any more."""
+
+    code = "kernel_gone"
 
 
 class Unreachable(NbserveError):

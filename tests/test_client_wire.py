@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 import nbserve
 from nbserve.errors import AnswerLost, DeadlineExceeded, NbserveError, OptionError, TokenMissing, Unreachable
@@ -241,14 +240,13 @@ def test_a_page_to_sign_in_is_told(connect: Connect) -> None:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate that its owner has signed, with its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("there is no openssl to make a certificate with")
+    """A certificate and who has signed it; its key is beside it."""
     path = tmp_path_factory.mktemp("tls") / "cert.pem"
-    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path.with_name("key.pem")), "-out", str(path)]
-    subprocess.run(made, check=True, capture_output=True, timeout=30)
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(str(path.with_name("key.pem")))
+    for each in (*issued.cert_chain_pems, authority.cert_pem):
+        each.write_to_path(str(path), append=True)
     return path
 
 

@@ -14,9 +14,9 @@ from .sharing import MOST_ROWS, Called, Outcome, Request, Runner, Sharing, deliv
 
 __all__ = ["Batcher"]
 
-HERE_S = 0.5e-3
+HERE_S = 0.8e-3
 """A run that is expected to be shorter than this runs where its callers wait, on their loop: to change threads twice
-takes as long."""
+takes half as long, and what was just read is no longer at hand there."""
 
 AWAITED_HERE_S = 5e-3
 """… unless it takes longer than this by the clock: a model that waits for somebody would keep the loop waiting, too. A

@@ -16,7 +16,7 @@ from ..errors import Busy, Conflict, Fault, InputError, ModelError, NbserveError
 from ..options import Options
 from .batching import Batcher
 from .blame import forget_locals, is_callers_fault, reason_of, refused_keyword
-from .codecs import Call, Decoder
+from .codecs import Body, Call, Decoder
 from .component import Component
 from .cost import Cost
 from .custom import acquired, unwrapped
@@ -137,16 +137,18 @@ class Callee:
     def ask(
         self,
         method: Method,
-        sent: bytes,
+        sent: bytes | Body,
         finish: Callable[[Any], R],
         caller: Caller,
         loop: asyncio.AbstractEventLoop,
         watch: Callable[[Any], None] | None = None,
+        *,
+        is_slow: bool = False,
     ) -> None:
         """The same for a body of bytes, and a caller on the running loop; calls that may share a run of the model do.
 
-        An answer that does not come at once is watched. Who no longer waits for it is done. Raises `Busy`, and what is
-        wrong with the body.
+        One that `is_slow` to read or to answer keeps off the loop. An answer that does not come at once is watched. Who
+        no longer waits for it is done. Raises `Busy`, and what is wrong with the body.
         """
         read = partial(_read, sent)
         batcher = method.batcher or self._batcher_of(method)
@@ -156,7 +158,10 @@ class Callee:
                 watch(caller)
             return
         rows = call = None
-        if method.reads_quickly and len(sent) <= READ_HERE_BYTES:
+        reads_here = method.reads_quickly and not is_slow
+        if isinstance(sent, Body):
+            call = read(method) if reads_here and sent.is_quick else None
+        elif reads_here and len(sent) <= READ_HERE_BYTES:
             rows = method.decode.plain_rows(sent)
             call = read(method) if rows is None else None
         batcher.ask(self, Request(read, finish, caller, loop, call=call, rows_sent=rows, size=len(sent), watch=watch))
@@ -298,8 +303,8 @@ class Callee:
         )
 
 
-def _read(sent: bytes, method: Method) -> Call:
-    return method.decode.from_bytes(sent)
+def _read(sent: bytes | Body, method: Method) -> Call:
+    return sent.read(method.decode) if isinstance(sent, Body) else method.decode.from_bytes(sent)
 
 
 def _bridge(source: Future[R], caller: Caller, loop: asyncio.AbstractEventLoop) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
 
-from ..errors import NbserveError
+from ..errors import NbserveError, NotAcceptable
 from .blame import forget_locals
 from .codecs import Call, Decoder, joined, layout_of, parted, sliced
 from .cost import Cost
@@ -271,7 +271,7 @@ class Sharing:
 
     def _finished(self, group: list[Request], parts: list[Any]) -> list[Outcome] | None:
         try:
-            return [(each, Answer(each.finish(part), each.rows), None) for each, part in zip(group, parts, strict=True)]
+            return [_finished(each, part) for each, part in zip(group, parts, strict=True)]
         except BaseException as error:  # noqa: BLE001 - what the model answers is the user's code, too
             forget_locals(error)
             return None
@@ -309,6 +309,14 @@ class Sharing:
             return request, runner.alone(self._method, request.given_away, request.finish), None
         except NbserveError as error:
             return request, None, _bare(error)
+
+
+def _finished(request: Request, part: Any) -> Outcome:
+    """The answer in the form that was asked for; if it cannot have that form, nobody else is concerned."""
+    try:
+        return request, Answer(request.finish(part), request.rows), None
+    except NotAcceptable as error:
+        return request, None, _bare(error)
 
 
 def _runs_of(group: list[Request], most_rows: int) -> Iterator[list[Request]]:

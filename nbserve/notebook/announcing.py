@@ -7,17 +7,18 @@ import os
 import re
 import sys
 
-from ..directory import Listing, announce, withdraw
+from ..directory import announce, withdraw
 
 __all__ = ["announce_endpoint", "withdraw_endpoint"]
 
 
-def announce_endpoint(name: str, url: str) -> None:
+def announce_endpoint(name: str, url: str, key: str) -> None:
+    """`key` lets the Jupyter server do with the endpoint what its owner may."""
     kernel_id = _kernel_id()
     if kernel_id is not None:
         notebook = os.environ.get("JPY_SESSION_NAME", "")
         with contextlib.suppress(OSError):  # the endpoint is served all the same; only the server's list lacks it
-            announce(Listing(name, url, kernel_id, os.getpid(), notebook))
+            announce(name, url, kernel_id, key, notebook)
 
 
 def withdraw_endpoint(name: str) -> None:

@@ -74,6 +74,7 @@ class Session:
         self._has_server = has_server
         self._is_watched = is_watched
         self._tokens: dict[str, str] = {}
+        self._keys: dict[str, str] = {}
         self._cards = Cards(self.snapshot, self.obey, can_show=has_widgets)
         self._app: FastAPI | None = None
         self._server: Server | None = None
@@ -137,9 +138,9 @@ class Session:
         """Raises `NotFound`."""
         with self._lock:
             served = self.registry.remove(name)
-            token = self._tokens.pop(name, None)
-            if token is not None:
-                self.access.revoke(token)
+            for issued in (self._tokens, self._keys):
+                if name in issued:
+                    self.access.revoke(issued.pop(name))
             self.access.forget(name)
             self._resources.remove(name)
         withdraw_endpoint(name)
@@ -169,7 +170,7 @@ class Session:
         if self._app is None:
             from ..web.app import create_app
 
-            self._app = create_app(self.registry, self.log, self._resources, **self._about)
+            self._app = create_app(self.registry, self.log, self._resources, stop=self.unserve, **self._about)
         return self._app
 
     @property
@@ -280,7 +281,9 @@ class Session:
         served.component.load_deadline_s = served.options.load_deadline_s
         self.registry.put(served)
         self._keep_house(served)
-        announce_endpoint(name, self.url_of(name))
+        if name not in self._keys:
+            self._keys[name] = self.access.issue_key(name)
+        announce_endpoint(name, self.url_of(name), self._keys[name])
         self.changed()
 
     def _keep_house(self, served: Served) -> None:

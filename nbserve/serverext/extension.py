@@ -1,17 +1,23 @@
-"""The extension of the Jupyter server: what the notebooks of this server serve."""
+"""The extension of the Jupyter server: what the notebooks of this server serve, shown and passed on."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from jupyter_server.auth.decorator import authorized
-from jupyter_server.base.handlers import APIHandler
 from jupyter_server.extension.application import ExtensionApp
-from tornado import web
+from traitlets import Float
 
-from ..directory import Listing, listings
+from .activity import Watch
+from .asking import Asking
+from .endpoint import EndpointHandler, KernelAssetHandler
+from .kernels import Kernels
+from .overview import AssetHandler, HomeHandler, OverviewHandler
+from .passes import Passes
 
 __all__ = ["NbserveExtension"]
+
+KERNEL = r"/nbserve/e/[^/]*"
+LEAST_LOOK_S = 1.0
 
 
 class NbserveExtension(ExtensionApp):
@@ -20,31 +26,38 @@ class NbserveExtension(ExtensionApp):
     name = "nbserve"
     extension_url = "/nbserve/"
 
+    look_every_s = Float(
+        60.0,
+        min=LEAST_LOOK_S,
+        help="Seconds between two looks at what endpoints were asked past this server, which is activity of their "
+        "kernels. A third of MappingKernelManager.cull_idle_timeout where that is shorter.",
+    ).tag(config=True)
+
     def initialize_handlers(self) -> None:
-        self.handlers.append((r"/nbserve/?", EndpointsHandler))
+        assert self.serverapp is not None
+        self._asking = Asking()
+        self._kernels = Kernels(self.serverapp.kernel_manager, self.serverapp.web_app.settings)
+        kernels: dict[str, Any] = {"kernels": self._kernels}
+        self.handlers += [
+            (r"/nbserve/?", OverviewHandler, {**kernels, "asking": self._asking}),
+            (r"/nbserve/_pages/([\w.-]+)", AssetHandler),
+            (rf"{KERNEL}/?", HomeHandler),
+            (rf"{KERNEL}/docs/?", HomeHandler),
+            (rf"{KERNEL}/_pages/.*", KernelAssetHandler, kernels),
+            (rf"{KERNEL}/.*", EndpointHandler, {**kernels, "passes": Passes()}),
+        ]
 
+    async def _start_jupyter_server_extension(self, serverapp: Any) -> None:
+        await super()._start_jupyter_server_extension(serverapp)  # type: ignore[no-untyped-call]
+        self._watch = Watch(self._kernels, self._asking, self._look_s())
+        self._watch.start()
 
-class EndpointsHandler(APIHandler):
-    """``GET {base}nbserve/``: the endpoints of the kernels that this server runs."""
+    async def stop_extension(self) -> None:
+        if hasattr(self, "_watch"):
+            self._watch.stop()
+        self._asking.close()
 
-    auth_resource = "nbserve"
-
-    @web.authenticated
-    @authorized
-    async def get(self) -> None:
-        await self.finish({"endpoints": [_shown(each) for each in listings() if self._runs(each)]})
-
-    def _runs(self, listing: Listing) -> bool:
-        if listing.kernel_id not in self.kernel_manager:
-            return False
-        provisioner: Any = self.kernel_manager.get_kernel(listing.kernel_id).provisioner
-        return getattr(provisioner, "pid", None) == listing.pid
-
-
-def _shown(listing: Listing) -> dict[str, str]:
-    return {
-        "name": listing.name,
-        "url": listing.url,
-        "kernel_id": listing.kernel_id,
-        "notebook": listing.notebook,
-    }
+    def _look_s(self) -> float:
+        assert self.serverapp is not None
+        cull_s = getattr(self.serverapp.kernel_manager, "cull_idle_timeout", 0)
+        return max(LEAST_LOOK_S, min(self.look_every_s, cull_s / 3)) if cull_s > 0 else self.look_every_s

@@ -18,15 +18,24 @@ _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token allows: these endpoints, or (None) everything of the session."""
+    """What a token allows: these endpoints, or (None) everything of the session; and the owner to stop them."""
 
     endpoints: frozenset[str] | None
+    is_owners: bool = False
 
     def covers(self, endpoint: str) -> bool:
         return self.endpoints is None or endpoint in self.endpoints
 
+    @property
+    def is_key(self) -> bool:
+        """Whether it is the Jupyter server's, which asks on behalf of others."""
+        return self.is_owners and self.endpoints is not None
 
-EVERYTHING = Grant(None)
+    def owns(self, endpoint: str) -> bool:
+        return self.is_owners and self.covers(endpoint)
+
+
+EVERYTHING = Grant(None, is_owners=True)
 
 
 class Access:
@@ -48,6 +57,10 @@ class Access:
     def issue_for(self, endpoint: str) -> str:
         """A new token for this endpoint alone."""
         return self.issue(Grant(frozenset({endpoint})))
+
+    def issue_key(self, endpoint: str) -> str:
+        """A new token for this endpoint alone, for its owner: the Jupyter server's."""
+        return self.issue(Grant(frozenset({endpoint}), is_owners=True))
 
     def revoke(self, token: str) -> None:
         with self._lock:

@@ -11,7 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..core.codecs import to_plain
 from ..errors import Busy, MethodNotAllowed, NbserveError, TokenMissing
 
-__all__ = ["STATUS", "Error", "Health", "Inspection", "Metadata", "Ready", "Unloaded", "error_body", "error_headers"]
+__all__ = [
+    "STATUS",
+    "Error",
+    "Health",
+    "Inspection",
+    "Metadata",
+    "Ready",
+    "Stopped",
+    "Unloaded",
+    "error_body",
+    "error_headers",
+]
 
 STATUS: dict[str, int] = {
     "token_missing": 401,
@@ -19,6 +30,7 @@ STATUS: dict[str, int] = {
     "token_refused": 403,
     "not_found": 404,
     "method_not_allowed": 405,
+    "not_acceptable": 406,
     "body_incomplete": 408,
     "conflict": 409,
     "body_too_large": 413,
@@ -33,6 +45,7 @@ STATUS: dict[str, int] = {
     "unload_failed": 500,
     "answer_lost": 502,
     "unreachable": 502,
+    "kernel_gone": 503,
     "load_failed": 503,
     "model_not_fitted": 503,
     "model_refused": 503,
@@ -126,6 +139,11 @@ class Unloaded(BaseModel):
     resident_after_bytes: int
     holders: list[str] = Field(description="Who still holds the model.")
     forgotten: list[str] = Field(description="Which names in the notebook were let go of.")
+
+
+class Stopped(BaseModel):
+    name: str
+    stopped: bool
 
 
 class Health(BaseModel):

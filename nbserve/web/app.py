@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -40,11 +40,15 @@ def create_app(
     log: Log,
     resources: ResourceRoutes | None = None,
     *,
+    stop: Callable[[str], None] | None = None,
     title: str = "nbserve",
     version: str = "",
     description: str = "",
 ) -> FastAPI:
-    """The FastAPI application of everything but the models' methods; users add their own routes to it."""
+    """The FastAPI application of everything but the models' methods; users add their own routes to it.
+
+    `stop` serves an endpoint no more, and raises `NotFound`.
+    """
     resources = ResourceRoutes() if resources is None else resources
     app = FastAPI(
         title=title, version=version or "1", description=description, docs_url=None, redoc_url=None, openapi_url=None
@@ -52,6 +56,7 @@ def create_app(
     app.state.registry = registry
     app.state.log = log
     app.state.resources = resources
+    app.state.stop = stop or registry.remove
     app.include_router(session_routes)
     app.router.routes.append(resources)
     app.router.routes.extend(endpoint_routes.routes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import types
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, MutableMapping
 from typing import Any
@@ -15,10 +16,14 @@ __all__ = [
     "Send",
     "header",
     "headers_of",
+    "note_prefix",
     "said_at_once",
-    "send_json",
+    "send_body",
+    "take_in",
     "wants_page",
 ]
+
+_PREFIX = re.compile(r"(?:/[\w.~%!$&'()*+,;=:@-]+)+")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -72,12 +77,28 @@ def _gone_on_with(begun: Any, awaited: Any) -> Generator[Any, Any, Any]:
         begun.close()
 
 
+def note_prefix(scope: Scope) -> None:
+    """Take over the prefix that a proxy has taken off the path: what is linked is below it."""
+    prefix = (header(scope, b"x-forwarded-prefix") or "").rstrip("/")
+    # a path that begins with it was not made shorter; to Starlette it would look as if
+    if _PREFIX.fullmatch(prefix) and not f"{scope['path']}/".startswith(f"{prefix}/"):
+        scope["root_path"] = prefix
+
+
+def take_in(scope: Scope, name: str) -> None:
+    """Keep a header for ourselves: it is at `nbserve.{name}` then, and no longer among those of the request."""
+    scope[f"nbserve.{name}"] = header(scope, name.encode())
+    scope["headers"] = [each for each in scope["headers"] if each[0] != name.encode()]
+
+
 def wants_page(scope: Mapping[str, Any]) -> bool:
     """Whether a browser asks, who would rather read a page than JSON."""
     return scope["method"] in ("GET", "HEAD") and "text/html" in (header(scope, b"accept") or "")
 
 
-async def send_json(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
-    head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
+async def send_body(
+    send: Send, status: int, content_type: bytes, body: bytes, headers: Iterable[tuple[bytes, bytes]]
+) -> None:
+    head = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})

@@ -16,7 +16,7 @@ from ..errors import BodyTooLarge, MethodNotAllowed, NbserveError
 from .access import Access, Grant
 from .answers import STATUS, error_body, error_headers
 from .app import error_response, route_failed
-from .asgi import Headers, Receive, Scope, Send, headers_of, wants_page
+from .asgi import Headers, Receive, Scope, Send, headers_of, note_prefix, take_in, wants_page
 from .patience import Patience
 from .predict import Reply, predict, refusal, refuse_large, send_error
 from .resources import ResourceRoutes
@@ -54,9 +54,10 @@ class Door:
             return
         name, _, rest = scope["path"].lstrip("/").partition("/")
         served = self._registry.get(name)
+        note_prefix(scope)
         try:
             if served is not None:
-                scope["nbserve.grant"] = self._access.admit(scope, name)
+                scope["nbserve.grant"] = self._admit_to(name, scope)
             elif not is_public(scope):
                 scope["nbserve.grant"] = self._admit_to_session(scope)
             method = rest.rstrip("/")
@@ -103,6 +104,13 @@ class Door:
     def _is_call(self, served: Served, method: str, scope: Scope) -> bool:
         """Whether the model answers; one that was never seen answers what no resource does."""
         return method in served.methods or (served.may_answer(method) and not self._resources.answers(scope))
+
+    def _admit_to(self, name: str, scope: Scope) -> Grant:
+        grant = self._access.admit(scope, name)
+        if grant.is_key:
+            take_in(scope, "x-nbserve-page-token")
+            take_in(scope, "authorization")  # a route of the user's might show it to its visitor
+        return grant
 
     def _admit_to_session(self, scope: Scope) -> Grant:
         if is_listing(scope):

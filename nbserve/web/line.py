@@ -151,7 +151,7 @@ def _write(line: Line, reply: Reply, *, is_last: bool) -> None:
         parts += (name, b": ", value, b"\r\n")
     if is_last:
         parts.append(b"connection: close\r\n")
-    parts.append(b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(reply.body))
+    parts.append(b"content-type: %b\r\ncontent-length: %d\r\n\r\n" % (reply.content_type, len(reply.body)))
     if len(reply.body) > APART_BYTES:
         line.transport.write(b"".join(parts))
         line.transport.write(reply.body)

@@ -12,14 +12,14 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from ..core.calls import Method
-from ..core.codecs import request_schema, response_schema
-from ..core.schema import Signature
+from ..core.codecs import MEDIA, Medium, request_schema, response_schema
+from ..core.schema import Parameter, Signature
 from ..core.served import Served
-from .answers import Error, Health, Inspection, Metadata, Ready, Unloaded
+from .answers import Error, Health, Inspection, Metadata, Ready, Stopped, Unloaded
 from .resources import ResourceRoutes
 from .resources.handlers import ResourceRoute
 
-__all__ = ["describe"]
+__all__ = ["describe", "describe_one"]
 
 _OURS = "nbserve.{model}"
 """What our schemas are called, beside those of the routes that users add."""
@@ -27,6 +27,7 @@ _OURS = "nbserve.{model}"
 _REF = "#/components/schemas/" + _OURS
 
 _PREDICT_FAULTS = {
+    406: "The answer has none of the forms that are asked for.",
     408: "The body did not come to its end in time.",
     413: "The body is larger than the limit.",
     415: "The content type is not read.",
@@ -51,10 +52,18 @@ def describe(app: FastAPI, endpoints: Sequence[Served], root: str) -> dict[str, 
     paths.update(_session_paths())
     for served in endpoints:
         for path, operations in _endpoint_paths(served).items():
-            paths[path] = paths.get(path, {}) | operations
+            paths[path] = operations | paths.get(path, {})
     _finish(paths, own)
     document["tags"] = [{"name": each.name, "description": _summary(each)} for each in endpoints]
     _add_components(document)
+    return document
+
+
+def describe_one(app: FastAPI, served: Served, root: str) -> dict[str, Any]:
+    """The document of what is below this endpoint's name."""
+    document = describe(app, [served], root)
+    own = f"/{served.name}/"
+    document["paths"] = {path: found for path, found in document["paths"].items() if f"{path}/".startswith(own)}
     return document
 
 
@@ -120,12 +129,14 @@ def _endpoint_paths(served: Served) -> dict[str, Any]:
         ("get", "metadata", "State, memory and counters; never loads", ("The state.", _ref(Metadata)), {}),
         ("post", "load", "Bring the model into memory", ("It is loaded.", _ref(Metadata)), load_fault),
         ("post", "unload", "Let the model's memory go", ("What came back.", _ref(Unloaded)), spill_fault),
+        ("delete", "", "Serve it no more; the owner may", ("It is stopped.", _ref(Stopped)), {}),
     )
     for verb, last, summary, answer, faults in fixed:
         if last in served.replaced:
             continue
         operation = _operation(summary, name, {200: answer}, _ACCESS_FAULTS | faults)
-        paths[f"/{name}/{last}/"] = {verb: operation | {"operationId": f"{name}_{last}"}}
+        path = f"/{name}/{last}/" if last else f"/{name}/"
+        paths[path] = {verb: operation | {"operationId": f"{name}_{last or 'stop'}"}}
     return paths
 
 
@@ -140,9 +151,26 @@ def _predict(served: Served, method: Method) -> dict[str, Any]:
     operation["operationId"] = f"{served.name}_{signature.method}"
     operation["description"] = signature.doc or str(signature)
     needs_body = signature.data is not None or any(parameter.required for parameter in signature.parameters)
-    content = {"schema": request_schema(signature), "example": signature.example}
-    operation["requestBody"] = {"required": needs_body, "content": {"application/json": content}}
+    content: dict[str, Any] = {"application/json": {"schema": request_schema(signature), "example": signature.example}}
+    media = [each for each in MEDIA if each.is_available]
+    operation["responses"]["200"]["content"] |= {each.type: _other(each) for each in media}
+    if signature.data is not None:
+        content |= {name: _other(each) for each in media for name in each.types}
+        operation["parameters"] = [_in_query(each) for each in signature.parameters]
+    operation["requestBody"] = {"required": needs_body, "content": content}
     return operation
+
+
+def _other(medium: Medium) -> dict[str, Any]:
+    """A body that is no JSON: rows alone."""
+    schema = {"type": "string"} if medium.type.startswith("text/") else {"type": "string", "format": "binary"}
+    return {"schema": schema | {"description": f"The rows as {medium.title}."}}
+
+
+def _in_query(parameter: Parameter) -> dict[str, Any]:
+    """An argument beside a body that has no room for it."""
+    text = "As in a JSON body, and only for bodies that are not JSON."
+    return {"name": parameter.name, "in": "query", "required": False, "description": text, "schema": {}}
 
 
 def _operation(summary: str, tag: str, answers: dict[int, tuple[str, Any]], faults: dict[int, str]) -> dict[str, Any]:
@@ -172,7 +200,7 @@ def _summary(served: Served) -> str:
 def _add_components(document: dict[str, Any]) -> None:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (Error, Health, Inspection, Metadata, Ready, Unloaded):
+    for model in (Error, Health, Inspection, Metadata, Ready, Stopped, Unloaded):
         schema = model.model_json_schema(ref_template=_REF)
         parts = schema.pop("$defs", {}) | {model.__name__: schema}
         schemas |= {_OURS.format(model=name): part for name, part in parts.items()}

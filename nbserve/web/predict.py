@@ -11,19 +11,21 @@ from random import Random
 from time import perf_counter
 from typing import Any, NamedTuple
 
-from ..core.codecs import encode
+from ..core.codecs import Body, Bounds, Medium, accepted, arguments_of, encode, sent_as
+from ..core.schema import Signature
 from ..core.served import Served
 from ..core.sharing import Answer, Caller
-from ..errors import BodyIncomplete, BodyTooLarge, MediaTypeError, NbserveError
+from ..errors import BodyIncomplete, BodyTooLarge, MediaTypeError, NbserveError, NotAcceptable
 from ..options import Options
 from .answers import STATUS, error_bytes, error_headers
-from .asgi import Headers, Receive, Scope, Send, header, headers_of, said_at_once, send_json
+from .asgi import Headers, Receive, Scope, Send, header, headers_of, said_at_once, send_body
 from .haste import haste
 from .patience import Patience, overdue
 
-__all__ = ["Prediction", "Reply", "check_type", "predict", "refusal", "refuse_large", "send_error"]
+__all__ = ["Prediction", "Reply", "predict", "refusal", "refuse_large", "send_error"]
 
-JSON_TYPES = ("application/json", "text/json")
+JSON = b"application/json"
+_ANYTHING = frozenset({b"*/*", JSON})
 
 _ids = Random()  # noqa: S311 - it names a request and opens nothing; the user's own numbers stay as they are
 if hasattr(os, "register_at_fork"):
@@ -31,36 +33,76 @@ if hasattr(os, "register_at_fork"):
 
 
 class Reply(NamedTuple):
-    """What goes back: status, body and headers, but for the length."""
+    """What goes back: status, body and its type, and the headers, but for the length."""
 
     status: int
     body: bytes
     headers: list[tuple[bytes, bytes]]
+    content_type: bytes = JSON
 
 
 class Prediction:
     """One request to a model's method, on a loop: counted from its beginning to its answer."""
 
-    __slots__ = ("_began", "_loop", "_served", "predict_id")
+    __slots__ = ("_began", "_loop", "_served", "_wanted", "predict_id")
 
     def __init__(self, served: Served, loop: asyncio.AbstractEventLoop) -> None:
         self._served = served
         self._loop = loop
         self.predict_id = b"%032x" % _ids.getrandbits(128)
+        self._wanted: Medium | None = None
         self._began = perf_counter()
         served.traffic.begin()
         haste.begin()
 
-    def ask(self, method: str, headers: Headers, sent: bytes, caller: Caller, watch: Callable[[Any], None]) -> None:
+    def ask(
+        self,
+        method: str,
+        headers: Headers,
+        sent: bytes,
+        caller: Caller,
+        watch: Callable[[Any], None],
+        query: bytes = b"",
+    ) -> None:
         """Pass the body on to the model, if it is one. Raises `NbserveError`s."""
         if len(sent) > self._served.options.body_limit:
             raise _too_large(self._served.options.body_limit)
-        check_type(headers)
-        self._served.ask(self._served.method(method), sent, encode, caller, self._loop, watch)
+        _check_coding(headers)
+        asked = self._served.method(method)
+        body = self._body(headers, sent, query)
+        finish = self._writer(headers, asked.signature)
+        is_slow = self._wanted is not None and not self._wanted.is_at_hand
+        self._served.ask(asked, body, finish, caller, self._loop, watch, is_slow=is_slow)
+
+    def _body(self, headers: Headers, sent: bytes, query: bytes) -> bytes | Body:
+        given = headers.get(b"content-type")
+        if given is None or given == JSON:
+            return sent
+        medium, parameters = sent_as(given.decode("latin-1"))
+        if medium is None:
+            return sent
+        if not medium.is_available:
+            raise MediaTypeError(f"{medium.title} is not read here.", medium.remedy)
+        return Body(medium, sent, Bounds(self._served.options.body_limit), parameters, arguments_of(query))
+
+    def _writer(self, headers: Headers, signature: Signature) -> Callable[[Any], bytes]:
+        """What makes the bytes of an answer: of JSON the value alone."""
+        given = headers.get(b"accept")
+        if given is None or given in _ANYTHING:
+            return encode
+        medium = self._wanted = accepted(given.decode("latin-1"))
+        if medium is None:
+            return encode
+        if not medium.is_available:
+            raise NotAcceptable(f"{medium.title} is not written here.", medium.remedy)
+        return partial(_written, medium, signature)
 
     def answered(self, answer: Answer[bytes]) -> Reply:
         self.end(answer.rows, is_error=False)
-        return Reply(200, b'{"predict_result":' + answer.value + b"}", [(b"x-predict-id", self.predict_id)])
+        headers = [(b"x-predict-id", self.predict_id)]
+        if self._wanted is not None:
+            return Reply(200, answer.value, headers, self._wanted.answered_as.encode())
+        return Reply(200, b'{"predict_result":' + answer.value + b"}", headers)
 
     def failed(self, error: BaseException) -> Reply:
         self.end(None, is_error=True)
@@ -89,7 +131,8 @@ async def predict(served: Served, method: str, scope: Scope, receive: Receive, s
         if not served.is_described:
             await _described_in_time(served)
         future = patience.loop.create_future()
-        prediction.ask(method, headers, sent, future, partial(patience.watch, receive=receive))
+        watch = partial(patience.watch, receive=receive)
+        prediction.ask(method, headers, sent, future, watch, scope["query_string"])
         reply = prediction.answered(await future)
     except Exception as error:  # noqa: BLE001 - it is told
         reply = prediction.failed(error)
@@ -159,29 +202,16 @@ async def _send(scope: Scope, send: Send, reply: Reply) -> None:
     if reply.status != 200 and header(scope, b"expect") is not None:
         # the body was never asked for, and what comes next may be none
         reply.headers.append((b"connection", b"close"))
-    await send_json(send, reply.status, reply.body, reply.headers)
+    await send_body(send, reply.status, reply.content_type, reply.body, reply.headers)
 
 
-def check_type(headers: Headers) -> None:
-    given = headers.get(b"content-type")
-    if given is None:
-        return
-    if given != b"application/json":
-        _check_words(given.decode("latin-1"))
+def _check_coding(headers: Headers) -> None:
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise MediaTypeError("A compressed body is not read here.", "Send it without Content-Encoding.")
 
 
-def _check_words(given: str) -> None:
-    media_type, _, parameters = given.partition(";")
-    media_type = media_type.strip().lower()
-    if media_type not in JSON_TYPES and not media_type.endswith("+json"):
-        raise MediaTypeError(
-            f"The content type {media_type!r} is not read here.", "Send JSON with 'Content-Type: application/json'."
-        )
-    charset = parameters.replace(" ", "").lower().partition("charset=")[2].partition(";")[0].strip('"')
-    if charset not in ("", "utf-8", "utf8"):
-        raise MediaTypeError(f"JSON in {charset!r} is not read here.", "Send it as UTF-8.")
+def _written(medium: Medium, signature: Signature, answer: Any) -> bytes:
+    return medium.write(answer, signature)
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -13,12 +13,12 @@ from starlette.routing import Match
 from ..core.codecs import to_plain
 from ..core.registry import Registry
 from ..core.served import Served
-from ..errors import NotFound
+from ..errors import NotFound, TokenRefused
 from . import pages
 from .access import Grant
-from .answers import Health, Metadata, Ready, Unloaded
+from .answers import Health, Metadata, Ready, Stopped, Unloaded
 from .asgi import Scope, wants_page
-from .openapi import describe
+from .openapi import describe, describe_one
 from .threads import in_thread
 
 __all__ = ["PAGE_HEADERS", "endpoint_routes", "is_listing", "is_public", "session_routes"]
@@ -71,6 +71,17 @@ def _root(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
+def _grant(request: Request) -> Grant:
+    grant: Grant = request.scope["nbserve.grant"]
+    return grant
+
+
+def _page_token(served: Served, request: Request) -> str:
+    """The token that a page calls with when its address has none; only the owner's proxy may give it one."""
+    given = request.scope.get("nbserve.x-nbserve-page-token")
+    return str(given) if given is not None and _grant(request).owns(served.name) else ""
+
+
 def _page(text: str) -> HTMLResponse:
     return HTMLResponse(text, headers=PAGE_HEADERS)
 
@@ -80,9 +91,28 @@ Endpoint = Annotated[Served, Depends(_served)]
 endpoint_routes = APIRouter(route_class=EndpointRoute, include_in_schema=False)
 
 
-@endpoint_routes.get("/{name}/", response_model=None)
+@endpoint_routes.api_route("/{name}/", methods=["GET", "DELETE"], response_model=None)
 async def show(served: Endpoint, request: Request) -> Response:
-    return await in_thread(served, partial(_shown, served, wants_page(request.scope), _root(request)))
+    if request.method == "DELETE":
+        return await _stop(served, request)
+    if not wants_page(request.scope):
+        return await in_thread(served, lambda: JSONResponse(_view(served)))
+    drawn = partial(pages.endpoint_page, root=_root(request), token=_page_token(served, request))
+    return await in_thread(served, lambda: _page(drawn(_view(served))))
+
+
+@endpoint_routes.get("/{name}/docs/", response_model=None)
+async def endpoint_docs(served: Endpoint, request: Request) -> Response:
+    """The documentation of one endpoint alone, as `/docs` is of all."""
+    title = f"{served.name} · {request.app.title}"
+    page = pages.docs_page(root=_root(request), title=title, name=served.name, token=_page_token(served, request))
+    return _page(page)
+
+
+@endpoint_routes.get("/{name}/openapi.json", response_model=None)
+async def endpoint_openapi(served: Endpoint, request: Request) -> Response:
+    described = partial(describe_one, request.app, served, _root(request))
+    return await in_thread(served, lambda: JSONResponse(described()))
 
 
 @endpoint_routes.get("/{name}/inspect/", response_model=None)
@@ -106,9 +136,16 @@ async def unload(served: Endpoint) -> Unloaded:
     return Unloaded(**(await in_thread(served, served.unload, waits=True)).to_dict())
 
 
-def _shown(served: Served, is_page: bool, root: str) -> Response:
-    view = {**served.metadata(), "model": served.profile.to_dict()}
-    return _page(pages.endpoint_page(view, root=root)) if is_page else JSONResponse(view)
+async def _stop(served: Served, request: Request) -> Response:
+    """Serve it no more. Who has called it already is answered."""
+    if not _grant(request).owns(served.name):
+        raise TokenRefused("This token does not stop endpoints.", "Stop it in the notebook: %unserve NAME.")
+    await in_thread(served, partial(request.app.state.stop, served.name), waits=True)
+    return JSONResponse(Stopped(name=served.name, stopped=True).model_dump())
+
+
+def _view(served: Served) -> dict[str, Any]:
+    return {**served.metadata(), "model": served.profile.to_dict()}
 
 
 def _metadata(served: Served) -> Metadata:
@@ -120,9 +157,9 @@ session_routes = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 @session_routes.get("/", response_model=None)
 def index(request: Request) -> Response:
-    grant: Grant = request.scope["nbserve.grant"]
+    grant = _grant(request)
     registry: Registry = request.app.state.registry
-    views = [each.metadata() | {"model": each.profile.to_dict()} for each in registry if grant.covers(each.name)]
+    views = [_view(each) for each in registry if grant.covers(each.name)]
     if wants_page(request.scope):
         return _page(pages.index_page(views, root=_root(request)))
     return JSONResponse({"endpoints": [{k: v for k, v in view.items() if k != "model"} for view in views]})
@@ -149,7 +186,7 @@ async def docs(request: Request) -> Response:
 
 @session_routes.get("/openapi.json", response_model=None)
 def openapi(request: Request) -> Response:
-    grant: Grant = request.scope["nbserve.grant"]
+    grant = _grant(request)
     registry: Registry = request.app.state.registry
     document = describe(request.app, [each for each in registry if grant.covers(each.name)], _root(request))
     return JSONResponse(document)

@@ -16,7 +16,9 @@ from tests.client import PATIENCE_S, Caller, Gated, assert_error, opened
 METHODS = ("predict", "again")
 ROUTES: dict[str, tuple[str, ...]] = {
     "/": ("GET", "HEAD"),
-    "/model": ("GET", "HEAD"),
+    "/model": ("GET", "HEAD", "DELETE"),
+    "/model/docs": ("GET", "HEAD"),
+    "/model/openapi.json": ("GET", "HEAD"),
     "/model/inspect": ("GET", "HEAD"),
     "/model/metadata": ("GET", "HEAD"),
     "/model/load": ("POST",),
@@ -83,8 +85,10 @@ def test_every_route_of_an_endpoint_refuses_the_token_of_another(shop: tuple[Ses
     assert_error(user.request(ROUTES[path][0], path, token=session.token("other")), 403, "token_refused")
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("path", ROUTES | OPEN_ROUTES)
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [(verb, path) for verb in VERBS for path in ROUTES | OPEN_ROUTES if (verb, path) != ("DELETE", "/model")],
+)
 @SLASHES
 def test_every_route_refuses_every_other_verb_and_tells_which_it_answers(
     user: Caller, path: str, verb: str, slash: str
@@ -95,7 +99,7 @@ def test_every_route_refuses_every_other_verb_and_tells_which_it_answers(
         assert answer.status_code == 200
         return
     assert answer.status_code == 405
-    assert answer.headers["allow"] == ", ".join(allowed)
+    assert answer.headers["allow"] == ", ".join(sorted(allowed))
     if verb != "HEAD":
         assert_error(answer, 405, "method_not_allowed")
 

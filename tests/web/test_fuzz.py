@@ -60,6 +60,16 @@ def _is_ragged(answer: Any) -> bool:
     return answer.status_code == 422 and {fault["type"] for fault in answer.json()["detail"]} == {"ragged"}
 
 
+def _of_json(document: Any) -> Any:
+    """The document without the bodies that no schema describes."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            content = operation.get("requestBody", {}).get("content", {})
+            for kind in set(content) - {"application/json"}:
+                del content[kind]
+    return document
+
+
 def _body(operation: Any) -> Any:
     return operation.definition.raw.get("requestBody")
 
@@ -69,9 +79,10 @@ def _body(operation: Any) -> Any:
 def test_every_generated_request_is_answered_as_the_document_says(
     shop: tuple[Session, Caller], name: str, mode: str
 ) -> None:
-    session, _ = shop
+    session, caller = shop
     headers = {"authorization": f"Bearer {session.token(name)}"}
-    schema = schemathesis.openapi.from_url(f"{session.url}openapi.json", headers=headers)
+    schema = schemathesis.openapi.from_dict(_of_json(caller.get("/openapi.json", token=session.token(name)).json()))
+    schema.config.update(base_url=session.url)
     operations = [each.ok() for each in schema.get_all_operations()]
     assert len(operations) > 5
     for operation in operations:

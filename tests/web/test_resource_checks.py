@@ -277,6 +277,7 @@ def test_the_document_shows_what_a_resource_answers(serve: Serve, caller: Caller
     paths = document["paths"]
     own = {path: set(operations) for path, operations in paths.items() if path.startswith("/m/")}
     assert own == {
+        "/m/": {"delete"},
         "/m/score/{number}/": {"post", "put"},
         "/m/drop/": {"get"},
         "/m/predict/": {"post"},

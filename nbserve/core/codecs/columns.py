@@ -64,6 +64,20 @@ class Column:
                 faults.add(loc(row), problem, kind, remedy)
         return checked
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether only the values that are known are let in."""
+        return self._allowed is not None
+
+    def lets_in(self, values: Sequence[Any]) -> bool:
+        """Whether none of the values would be refused."""
+        try:
+            for value in values:
+                self._checked(value)
+        except Misfit:
+            return False
+        return True
+
     def _is_good(self, values: Sequence[Any]) -> bool:
         types = set(map(type, values))
         if not types <= self._quick:

@@ -10,9 +10,11 @@ import orjson
 from ...errors import BodyError
 from ..schema import DataArgument, DataKind, Signature
 from .annotations import annotated
+from .blocks import Block, Grid
 from .body import parse_json
 from .call import Call, Placement
 from .faults import Faults, Loc
+from .intake import intake_of
 from .matrices import Matrix
 from .names import Names
 from .tables import Table
@@ -48,6 +50,9 @@ class Decoder:
         self._decoders = _decoders(signature)
         matrix = self._decoders.get(self._data or "")
         self._matrix = matrix if isinstance(matrix, Matrix) and matrix.joins_rows else None
+        self._intake = (
+            None if signature.data is None else intake_of(signature.data, self._decoders[signature.data.name])
+        )
         self._rows_suffice = self._names.required == [self._data]
 
     def __call__(self, payload: Any) -> Call:
@@ -64,12 +69,29 @@ class Decoder:
         if not body.strip() and not self._names.required:
             return self({})
         try:
-            return self(parse_json(body))
+            payload = parse_json(body)
+            rows = self._rows_alone(payload)
+            call = None if rows is None else self.of_rows(rows)
+            return self(payload) if call is None else call
         except BodyError as error:
             if error.faults[0].type not in ("empty", "json"):
                 raise
             remedy = f"Send JSON like {_example_text(self.signature)}"
             raise BodyError(error.problem, remedy, faults=error.faults) from None
+
+    def of_sent(self, sent: Block | Grid, arguments: Mapping[str, Any]) -> Call:
+        """The call of an array or of columns that were sent, and of the other arguments beside them."""
+        assert self._data is not None
+        assert self._intake is not None
+        faults = Faults()
+        values: dict[str, Any] = {}
+        if self._data in arguments:
+            faults.add((self._data,), f"{self._data!r} is the body itself.", "duplicate", "Leave it out of the query.")
+        for name, (loc, value) in self._names.sort({**arguments, self._data: sent}, faults).items():
+            decode = self._intake if value is sent else self._decoders.get(name)
+            values[name] = value if decode is None else decode(value, loc, faults)
+        faults.check()
+        return self._placed(values)
 
     def plain_rows(self, body: bytes) -> list[Any] | None:
         """The rows of a body that is nothing but rows, unread, to be joined with others' by `of_rows`.
@@ -79,8 +101,13 @@ class Decoder:
         if self._matrix is None or not self._rows_suffice:
             return None
         try:
-            payload = orjson.loads(body)
+            return self._rows_alone(orjson.loads(body))
         except orjson.JSONDecodeError:
+            return None
+
+    def _rows_alone(self, payload: Any) -> list[Any] | None:
+        """The rows, if the request is nothing but rows, in lists."""
+        if self._matrix is None or not self._rows_suffice:
             return None
         if type(payload) is dict and len(payload) == 1:
             [(name, payload)] = payload.items()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from ..schema import Container, DataArgument, Datatype
@@ -14,6 +16,7 @@ from .tables import Table, is_frame
 __all__ = ["Matrix"]
 
 MOST_DIMENSIONS = 32
+MANY_ROWS = 8
 
 
 class Matrix:
@@ -25,28 +28,28 @@ class Matrix:
 
     def __init__(self, data: DataArgument) -> None:
         self._container = data.container
-        self._width = data.width if data.width is not None else len(data.features) or None
-        self._dtype = data.dtype or ("float64" if self._width is not None else None)
-        self._is_integer = self._dtype is not None and self._dtype.lstrip("u").startswith("int")
-        self._range = self._range_of(self._dtype)
-        self._nullable = not self._is_integer and all(feature.nullable for feature in data.features)
+        self.width = data.width if data.width is not None else len(data.features) or None
+        self.dtype = data.dtype or ("float64" if self.width is not None else None)
+        self._is_integer = self.dtype is not None and self.dtype.lstrip("u").startswith("int")
+        self._range = self._range_of(self.dtype)
+        self.nullable = not self._is_integer and all(feature.nullable for feature in data.features)
         self._names = [feature.name for feature in data.features]
         self._table = Table(data) if data.features else None
-        datatype = Datatype.INTEGER if self._is_integer else Datatype.NUMBER
-        self._fit = fitters(datatype, self._dtype)
+        self.datatype = Datatype.INTEGER if self._is_integer else Datatype.NUMBER
+        self._fit = fitters(self.datatype, self.dtype)
         self._word = "an integer" if self._is_integer else "a number"
-        self._loose = data.container is Container.PANDAS and self._width is None
+        self.is_loose = data.container is Container.PANDAS and self.width is None
 
     def __call__(self, rows: Any, loc: Loc, faults: Faults) -> Any:
-        if self._loose:
+        if self.is_loose:
             return self._loose_frame(rows, loc, faults)
         if isinstance(rows, list):
             array = self._read(rows)
             if array is not None:
-                return self._contained(array)
+                return self.contained(array)
         elif not isinstance(rows, (dict, str)) and rows is not None:
             return self._native(rows, loc, faults)
-        return self._explained(rows, loc, faults)
+        return self.checked(rows, loc, faults)
 
     @property
     def joins_rows(self) -> bool:
@@ -55,18 +58,37 @@ class Matrix:
         They do where all numbers become doubles anyhow; another type would depend on what else is in the list.
         """
         is_array = self._container is Container.NUMPY or (self._container is Container.PANDAS and bool(self._names))
-        return self._width is not None and self._dtype == "float64" and is_array
+        return self.width is not None and self.dtype == "float64" and is_array
 
     def joined(self, rows: list[Any]) -> Any:
         """What the model is given for rows of JSON, whose numbers are finite; None if not all are plainly good."""
+        array = self._packed(rows) if len(rows) >= MANY_ROWS else self._gathered(rows)
+        return None if array is None else self.contained(array)
+
+    def _gathered(self, rows: list[Any]) -> Any:
         import numpy as np
 
         try:
             array = np.array(rows)
         except (ValueError, TypeError, OverflowError):
             return None
-        is_good = array.ndim == 2 and array.shape[1] == self._width and array.dtype.kind in "fiub"
-        return self._contained(array.astype("float64", copy=False)) if is_good else None
+        is_good = array.ndim == 2 and array.shape[1] == self.width and array.dtype.kind in "fiub"
+        return array.astype("float64", copy=False) if is_good else None
+
+    def _packed(self, rows: list[Any]) -> Any:
+        """The same for many rows, in half the time: numpy looks at each number twice."""
+        import numpy as np
+
+        assert self.width is not None
+        try:
+            if set(map(len, rows)) != {self.width}:
+                return None
+            count = len(rows) * self.width
+            packed = bytearray(8 * count)
+            struct.pack_into(f"={count}d", packed, 0, *chain.from_iterable(rows))
+        except (struct.error, TypeError, OverflowError):
+            return None
+        return np.frombuffer(packed).reshape(len(rows), self.width)
 
     def _range_of(self, dtype: str | None) -> tuple[float, float] | None:
         if self._is_integer:
@@ -86,7 +108,7 @@ class Matrix:
     def _is_good(self, array: Any) -> bool:
         if array.dtype.kind not in "fiub" or array.size == 0 or array.ndim < 2:
             return False
-        if self._width is not None and (array.ndim != 2 or array.shape[1] != self._width):
+        if self.width is not None and (array.ndim != 2 or array.shape[1] != self.width):
             return False
         return self._is_in_range(array)
 
@@ -102,9 +124,10 @@ class Matrix:
         return bool(low <= array.min().item() and array.max().item() <= high)
 
     def _typed(self, array: Any) -> Any:
-        return array if self._dtype is None else array.astype(self._dtype, copy=False)
+        return array if self.dtype is None else array.astype(self.dtype, copy=False)
 
-    def _contained(self, array: Any) -> Any:
+    def contained(self, array: Any) -> Any:
+        """An array of good numbers as the model wants it."""
         if self._container is Container.NUMPY:
             return array
         if self._container is Container.PYTHON:
@@ -121,20 +144,20 @@ class Matrix:
             value = value.to_numpy()
         shape = getattr(value, "shape", None)
         if shape is None:
-            return self._explained(thawed(value), loc, faults)
-        if len(shape) < 2 or (self._width is not None and (len(shape) != 2 or shape[1] != self._width)):
-            expected = "2 dimensions" if self._width is None else f"rows of {self._width} values"
+            return self.checked(thawed(value), loc, faults)
+        if len(shape) < 2 or (self.width is not None and (len(shape) != 2 or shape[1] != self.width)):
+            expected = "2 dimensions" if self.width is None else f"rows of {self.width} values"
             problem = f"{called(loc)} has the shape {tuple(shape)}, the model expects {expected}."
             faults.add(loc, problem, "shape", "Send an array of that shape.")
         elif not shape[0]:
             refuse_empty(loc, faults)
         elif is_frame(value):
-            return value if self._container is Container.PANDAS else self._contained(value.to_numpy())
+            return value if self._container is Container.PANDAS else self.contained(value.to_numpy())
         elif type(value).__name__ == "ndarray":
-            return self._contained(value)
+            return self.contained(value)
         return value
 
-    def _explained(self, rows: Any, loc: Loc, faults: Faults) -> Any:
+    def checked(self, rows: Any, loc: Loc, faults: Faults) -> Any:
         """The slow reading: finds what is wrong, or that nothing is."""
         before = len(faults)
         value = self._by_name(rows, loc, faults) if _is_named(rows) else self._by_place(rows, loc, faults)
@@ -142,7 +165,7 @@ class Matrix:
             return None
         import numpy as np
 
-        return self._contained(np.array(value, dtype=self._dtype or "float64"))
+        return self.contained(np.array(value, dtype=self.dtype or "float64"))
 
     def _by_name(self, rows: Any, loc: Loc, faults: Faults) -> Any:
         if self._table is None:
@@ -153,13 +176,13 @@ class Matrix:
         return None if sheet is None else list(zip(*self._table.check(sheet, faults), strict=True))
 
     def _by_place(self, rows: Any, loc: Loc, faults: Faults) -> Any:
-        if self._width is None:
+        if self.width is None:
             return self._nested(rows, loc, faults)
-        sheet = sheet_of(rows, range(self._width), loc, faults)
+        sheet = sheet_of(rows, range(self.width), loc, faults)
         if sheet is None:
             return None
         values = [
-            [self._value(value, sheet.locate(c, r), faults) for r, value in enumerate(column)]
+            [self.value(value, sheet.locate(c, r), faults) for r, value in enumerate(column)]
             for c, column in enumerate(sheet.columns)
         ]
         return list(zip(*values, strict=True))
@@ -179,7 +202,7 @@ class Matrix:
 
     def _level(self, value: Any, shape: tuple[int, ...], loc: Loc, faults: Faults) -> Any:
         if not shape:
-            return self._value(value, loc, faults)
+            return self.value(value, loc, faults)
         value = thawed(value)
         if not isinstance(value, list) or len(value) != shape[0]:
             holds = f"has {len(value)} values" if isinstance(value, list) else f"is {shown(value)}"
@@ -188,10 +211,11 @@ class Matrix:
             return None
         return [self._level(each, shape[1:], (*loc, i), faults) for i, each in enumerate(value)]
 
-    def _value(self, value: Any, loc: Loc, faults: Faults) -> Any:
+    def value(self, value: Any, loc: Loc, faults: Faults) -> Any:
+        """One number, NaN where it is missing."""
         value = plain_scalar(value)
         if is_missing(value):
-            if not self._nullable:
+            if not self.nullable:
                 problem = f"{_path(loc)} is null; the model does not accept missing values."
                 faults.add(loc, problem, "null", f"Send {self._word}.")
             return float("nan")
@@ -201,7 +225,7 @@ class Matrix:
             reason = f", {misfit}" if str(misfit) else ""
             problem = f"{_path(loc)} holds {shown(value)}{reason}; the model expects {self._word}."
             kind = "integer_expected" if self._is_integer else "number_expected"
-            faults.add(loc, problem, kind, f"Send {self._word}{' or null' if self._nullable else ''}.")
+            faults.add(loc, problem, kind, f"Send {self._word}{' or null' if self.nullable else ''}.")
             return 0
 
     def _loose_frame(self, rows: Any, loc: Loc, faults: Faults) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .faults import Faults, Loc, hint, shown
 
-__all__ = ["Sheet", "called", "refuse_empty", "sheet_of", "thawed"]
+__all__ = ["Sheet", "called", "order_of", "refuse_empty", "sheet_of", "thawed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,26 @@ def sheet_of(value: Any, names: Sequence[Any] | None, loc: Loc, faults: Faults) 
     if isinstance(rows[0], dict):
         return _from_records(rows, names, loc, faults)
     return _from_lists(rows, names, loc, faults)
+
+
+def order_of(
+    sent: Sequence[str] | None, width: int, names: Sequence[Any], loc: Loc, faults: Faults
+) -> list[int] | None:
+    """Where each of the columns `names` is among so many that were sent, or None and the reasons in `faults`.
+
+    Those without names are in the model's order.
+    """
+    if sent is None:
+        if width != len(names):
+            problem = f"{called(loc)} has {_columns(width)}, the model expects {len(names)}."
+            faults.add(loc, problem, "width", f"Send {_columns(len(names))}.")
+            return None
+        return list(range(width))
+    places = {name: index for index, name in enumerate(sent)}
+    if len(places) != len(names) or places.keys() != set(names):
+        _refuse_names(places, names, called(loc), loc, faults)
+        return None
+    return [places[name] for name in names]
 
 
 def thawed(value: Any) -> Any:
@@ -135,7 +155,7 @@ def _refuse_row(row: Any, expected: str, loc: Loc, faults: Faults) -> None:
     faults.add(loc, problem, "row_expected", f"Send each row as {expected}.")
 
 
-def _refuse_names(row: dict[Any, Any], names: Sequence[Any], place: str, loc: Loc, faults: Faults) -> None:
+def _refuse_names(row: Mapping[Any, Any], names: Sequence[Any], place: str, loc: Loc, faults: Faults) -> None:
     expected = set(names)
     listed = ", ".join(map(repr, names[:20])) + (", …" if len(names) > 20 else "")
     missing = [name for name in names if name not in row]
@@ -146,6 +166,10 @@ def _refuse_names(row: dict[Any, Any], names: Sequence[Any], place: str, loc: Lo
             faults.add((*loc, str(key)), problem, "unknown_column", f"The columns are {listed}.")
     for name in missing:
         faults.add((*loc, name), f"{place} lacks the column {shown(name)}.", "missing_column", f"Send all of {listed}.")
+
+
+def _columns(count: int) -> str:
+    return f"{count} column{'' if count == 1 else 's'}"
 
 
 def _values(count: int) -> str:

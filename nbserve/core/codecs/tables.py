@@ -12,7 +12,20 @@ from .columns import Column, integer_range, is_missing
 from .faults import Faults, Loc, hint, shown
 from .rows import Sheet, called, refuse_empty, sheet_of
 
-__all__ = ["Table", "frame_of", "is_frame"]
+__all__ = [
+    "DTYPES",
+    "PLAIN_DTYPES",
+    "Table",
+    "categories_of",
+    "float_frame",
+    "frame_of",
+    "is_float",
+    "is_frame",
+    "moments_in",
+    "pandas_column",
+    "polars_frame",
+    "text_dtype",
+]
 
 _NUMERIC = frozenset({Datatype.NUMBER, Datatype.INTEGER, Datatype.BOOLEAN})
 
@@ -32,7 +45,7 @@ class Table:
         if is_frame(rows):
             return self._reordered(rows, loc, faults)
         sheet = sheet_of(rows, self.names, loc, faults)
-        return None if sheet is None else self._build(self.check(sheet, faults), sheet.rows, faults)
+        return None if sheet is None else self.build(self.check(sheet, faults), sheet.rows, faults)
 
     def check(self, sheet: Sheet, faults: Faults) -> list[list[Any]]:
         """The values of each column, converted, None where one is missing."""
@@ -42,13 +55,14 @@ class Table:
             for i, column in enumerate(self.columns)
         ]
 
-    def _build(self, checked: list[list[Any]], rows: int, faults: Faults) -> Any:
+    def build(self, checked: list[list[Any]], rows: int, faults: Faults) -> Any:
+        """What the model is given for values that `check` has let pass; None if there are faults."""
         if len(faults):
             return None
         if self._container is Container.PANDAS:
             return frame_of(self._features, checked, rows)
         if self._container is Container.POLARS:
-            return _polars_frame(self._features, checked)
+            return polars_frame(self._features, checked)
         if self._container is Container.NUMPY:
             return self._array(checked, rows)
         return [list(row) for row in zip(*checked, strict=True)]
@@ -84,7 +98,7 @@ class Table:
         if self._container is Container.PANDAS:
             return ordered
         if self._container is Container.POLARS:
-            return _polars_frame(self._features, [ordered[name].tolist() for name in self.names])
+            return polars_frame(self._features, [ordered[name].tolist() for name in self.names])
         return ordered.to_numpy() if self._container is Container.NUMPY else ordered.to_numpy().tolist()
 
 
@@ -99,14 +113,14 @@ def frame_of(features: Sequence[Feature], columns: Sequence[list[Any]], rows: in
     import pandas as pd
 
     names = [feature.name for feature in features]
-    if all(_is_float(feature) for feature in features):
-        return _float_frame(names, columns)
+    if all(is_float(feature) for feature in features):
+        return float_frame(names, columns)
     index = pd.RangeIndex(rows)
-    built = {name: _built(features[i], columns[i], index) for i, name in enumerate(names)}
+    built = {name: pandas_column(features[i], columns[i], index) for i, name in enumerate(names)}
     return pd.DataFrame(built, index=index, copy=False)
 
 
-def _polars_frame(features: Sequence[Feature], columns: Sequence[list[Any]]) -> Any:
+def polars_frame(features: Sequence[Feature], columns: Sequence[list[Any]]) -> Any:
     """A polars frame, moments as such, all else as polars takes it."""
     import polars as pl
 
@@ -130,11 +144,11 @@ def objects(values: Sequence[Any]) -> Any:
     return array
 
 
-def _is_float(feature: Feature) -> bool:
+def is_float(feature: Feature) -> bool:
     return feature.datatype is Datatype.NUMBER and feature.dtype in (None, "float64")
 
 
-def _float_frame(names: list[str], columns: Sequence[list[Any]]) -> Any:
+def float_frame(names: list[str], columns: Sequence[Any]) -> Any:
     """One block of floats: ten times faster to make than a frame of single columns."""
     import numpy as np
     import pandas as pd
@@ -143,23 +157,23 @@ def _float_frame(names: list[str], columns: Sequence[list[Any]]) -> Any:
     return pd.DataFrame(values.T, columns=names, copy=False)
 
 
-def _built(feature: Feature, values: list[Any], index: Any) -> Any:
+def pandas_column(feature: Feature, values: list[Any], index: Any) -> Any:
     """One column of a frame: an array, or a Series where pandas would guess another type."""
     import numpy as np
     import pandas as pd
 
-    dtype = feature.dtype or _DTYPES.get(feature.datatype)
+    dtype = feature.dtype or DTYPES.get(feature.datatype)
     if dtype is None:
         return pd.Series(values, index=index)
     if dtype == "str":
-        dtype = _text_dtype()
+        dtype = text_dtype()
     if dtype == "object":
         return pd.Series(objects(_marked(values, feature)), index=index, dtype=object, copy=False)
     if dtype == "category":
-        return pd.Categorical(_marked(values, feature), dtype=_categories(feature))
+        return pd.Categorical(_marked(values, feature), dtype=categories_of(feature))
     if feature.datatype is Datatype.DATETIME:
-        return _moments(values, dtype)
-    if dtype in _PLAIN:
+        return moments_in(values, dtype)
+    if dtype in PLAIN_DTYPES:
         return np.array(values, dtype=_wide_enough(dtype, values))
     return pd.array(values, dtype=dtype)  # type: ignore[arg-type]  # the stubs know fewer names than pandas does
 
@@ -176,7 +190,7 @@ def _wide_enough(dtype: str, values: list[Any]) -> str:
 
 
 @cache
-def _text_dtype() -> Any:
+def text_dtype() -> Any:
     """What pandas makes of text: a dtype of its own since pandas 3, objects before. Given as an object it is fast."""
     import pandas as pd
 
@@ -184,7 +198,7 @@ def _text_dtype() -> Any:
     return "object" if str(dtype) == "object" else dtype
 
 
-def _categories(feature: Feature) -> Any:
+def categories_of(feature: Feature) -> Any:
     import pandas as pd
 
     if feature.categories is None:
@@ -192,7 +206,7 @@ def _categories(feature: Feature) -> Any:
     return pd.CategoricalDtype([value for value in feature.categories if not is_missing(value)])
 
 
-def _moments(values: list[Any], dtype: str) -> Any:
+def moments_in(values: Any, dtype: str) -> Any:
     """Moments in UTC, with a zone only if the model was trained on such."""
     import pandas as pd
 
@@ -216,11 +230,11 @@ def _marked(values: list[Any], feature: Feature) -> list[Any]:
     return [float("nan") if value is None else value for value in values]
 
 
-_PLAIN = frozenset(
+PLAIN_DTYPES = frozenset(
     {"bool", "float16", "float32", "float64"} | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
 
-_DTYPES = {
+DTYPES = {
     Datatype.NUMBER: "float64",
     Datatype.INTEGER: "int64",
     Datatype.BOOLEAN: "bool",

@@ -64,13 +64,18 @@ _NOTEBOOK = "the notebook"
 _UNDESCRIBED = "Columns are found when it is first loaded."
 
 
-def endpoint_page(view: Mapping[str, Any], *, root: str) -> str:
-    """The page of one endpoint: what it is, a form to try it, code to copy."""
+def endpoint_page(view: Mapping[str, Any], *, root: str, token: str = "") -> str:
+    """The page of one endpoint: what it is, a form to try it, code to copy.
+
+    It calls with `token` when its address has none.
+    """
     model = view.get("model") or {}
     return _page(
         "endpoint.html",
         root=root,
         title=view["name"],
+        token=token,
+        docs=_docs_link(root, str(view["name"])),
         name=_text(view["name"]),
         subtitle=_paragraph(view.get("title"), "subtitle"),
         state=_text(view.get("state", "")),
@@ -93,6 +98,7 @@ def index_page(views: Sequence[Mapping[str, Any]], *, root: str) -> str:
         "index.html",
         root=root,
         title="Endpoints",
+        docs=_docs_link(root),
         count=str(len(views)),
         cards=f'<ul class="cards">{cards}</ul>' if cards else nothing,
         view=_json([{key: value for key, value in view.items() if key != "model"} for view in views]),
@@ -117,9 +123,11 @@ def error_page(error: Mapping[str, Any], status: int, *, root: str) -> str:
     )
 
 
-def docs_page(*, root: str, title: str) -> str:
-    """Swagger UI on `{root}/openapi.json`, with no other host involved."""
-    return _page("docs.html", root=root, title=title)
+def docs_page(*, root: str, title: str, name: str = "", token: str = "") -> str:
+    """Swagger UI on the server's `openapi.json`, or on that of one endpoint, with no other host involved."""
+    below = f"/{quote(name, safe='')}" if name else ""
+    described = _text(f"{below}/openapi.json")
+    return _page("docs.html", root=root, title=title, token=token, docs=_docs_link(root, name), described=described)
 
 
 def asset(name: str) -> tuple[bytes, str] | None:
@@ -132,9 +140,13 @@ def _known_asset(name: str) -> tuple[bytes, str]:
     return files(__package__).joinpath(_ASSETS[name]).read_bytes(), _MEDIA_TYPES[name[name.rindex(".") :]]
 
 
-def _page(template: str, *, root: str, title: str, **parts: str) -> str:
-    """Fill a template; every part is HTML already, `root` and `title` are text."""
-    common = {"root": _text(root), "title": _text(title)}
+def _docs_link(root: str, name: str = "") -> str:
+    return _text(f"{root}/{quote(name, safe='')}/docs" if name else f"{root}/docs")
+
+
+def _page(template: str, *, root: str, title: str, token: str = "", **parts: str) -> str:
+    """Fill a template; every part is HTML already; `root`, `title` and `token` are text."""
+    common = {"root": _text(root), "title": _text(title), "token": _text(token)}
     return _template(template).substitute(parts, head=_template("head.html").substitute(common), **common)
 
 

@@ -2,10 +2,11 @@
 
 import { byId, copy, h, segmented } from "./dom.js";
 import { literal, PYTHON_WORDS } from "./literal.js";
-import { address, methodPath, token } from "./wire.js";
+import { address, isPagesOwn, methodPath, token } from "./wire.js";
 
 const MASK = "••••••••";
 const SHOWN_ROWS = 3;
+const OWN_TOKEN = "The token is this page's own: it opens this endpoint alone, and for some hours.";
 
 /** @typedef {{url: string, token: string, body: any}} Request */
 
@@ -70,6 +71,7 @@ export function makeCode(name) {
   let request = { url: "", token, body: {} };
   const shown = h("code", {});
   const note = h("p", { className: "muted", hidden: true });
+  const own = h("p", { className: "muted", hidden: !isPagesOwn }, OWN_TOKEN);
   const written = (/** @type {string} */ secret) => LANGUAGES[language].write({ ...request, token: secret });
   const draw = () => (shown.textContent = written(isRevealed ? token : MASK));
   const choices = Object.entries(LANGUAGES).map(([value, { text }]) => ({ value, text }));
@@ -85,7 +87,7 @@ export function makeCode(name) {
   block.addEventListener("copy", unmask);
   const actions = h("div", { className: "actions" }, token ? reveal : null, copyButton(() => written(token)));
   return {
-    elements: [h("div", { className: "toolbar" }, segmented("Language", choices, language, choose), actions), block, note],
+    elements: [h("div", { className: "toolbar" }, segmented("Language", choices, language, choose), actions), block, note, own],
     show: (method, body, dataName) => {
       const { kept, left } = firstRows(body, dataName);
       request = { url: address(methodPath(name, method)), token, body: kept };

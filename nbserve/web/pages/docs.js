@@ -31,7 +31,7 @@ const paint = () => document.documentElement.classList.toggle("dark-mode", dark.
 dark.addEventListener("change", paint);
 paint();
 
-call("/openapi.json").then(
+call(byId("swagger-ui").dataset.described).then(
   ({ answer }) => show(answer),
   (refusal) => {
     byId("notice").textContent = `${refusal.message} ${refusal.remedy}`;

@@ -1,7 +1,10 @@
 /** Everything that leaves the page: addresses, the token, calls. Links marked `data-keep-query` keep the token. */
 
 export const root = document.documentElement.dataset.root ?? "";
-export const token = new URLSearchParams(location.search).get("token") ?? "";
+const given = document.documentElement.dataset.token ?? "";
+/** Whether the token is this page's own: the Jupyter server's, for this endpoint alone, and for a while. */
+export const isPagesOwn = given !== "";
+export const token = given || (new URLSearchParams(location.search).get("token") ?? "");
 
 /** An absolute address below the server's prefix. @param {string} path */
 export const address = (path) => `${location.protocol}//${location.host}${root}${path}`;

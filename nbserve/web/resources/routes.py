@@ -69,7 +69,7 @@ class ResourceRoutes(BaseRoute):
                 allowed |= route.verbs
         if not allowed:
             return Match.NONE, {}
-        shown = {"GET", "HEAD"} if not rest else set()  # the endpoint's page
+        shown = {"DELETE", "GET", "HEAD"} if not rest else set()  # the endpoint's page
         return Match.PARTIAL, {_FOUND: sorted(allowed | shown)}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
