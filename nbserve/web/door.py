@@ -31,8 +31,12 @@ BODY_LIMIT = 64 * 1024**2
 class Exchange(Protocol):
     """One whole request to a model's method, and who waits for the answer on a connection."""
 
-    def begin(self, served: Served, method: str, headers: Headers, sent: bytes, patience: Patience) -> None:
-        """It is let in: ask the model."""
+    def begin(self, served: Served, patience: Patience) -> None:
+        """It is let in."""
+        ...
+
+    def ask(self, method: str, headers: Headers, sent: bytes) -> None:
+        """Pass it on to the model."""
         ...
 
     def reply(self, reply: Reply) -> None: ...
@@ -64,7 +68,7 @@ class Door:
             if served is None or not self._is_call(served, method, scope):
                 await self._to_fastapi(scope, receive, send)
             elif scope["method"] == "POST":
-                await predict(served, method, scope, receive, send, self._patience_of(served))
+                await predict(served, method, scope, receive, send, self.patience_of(served))
             elif method in served.methods:
                 raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
             else:
@@ -92,13 +96,23 @@ class Door:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 400
             exchange.reply(refusal(self._failed(error)))
         else:
-            exchange.begin(served, method, headers_of(scope), sent, self._patience_of(served))
+            exchange.begin(served, self.patience_of(served))
+            exchange.ask(method, headers_of(scope), sent)
+
+    def expects(self, served: Served, scope: Scope) -> bool:
+        """Whether the caller may ask, and says that his body is of a length that is read."""
+        length = headers_of(scope).get(b"content-length", b"")
+        try:
+            self._access.admit(scope, served.name)
+        except NbserveError:  # he is told in the usual way
+            return False
+        return length.isdigit() and int(length) <= served.options.body_limit
 
     def _failed(self, error: Exception) -> NbserveError:
         self._log.write("".join(traceback.format_exception(error)))
         return NbserveError("The server failed.", "Its log has more.")
 
-    def _patience_of(self, served: Served) -> Patience:
+    def patience_of(self, served: Served) -> Patience:
         """Of this thread's loop; to ask for the running loop itself costs a call of the system."""
         key = (get_ident(), served.options.deadline_s)
         patience = self._patience.get(key)

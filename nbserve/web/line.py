@@ -1,11 +1,12 @@
 """A connection whose requests to models' methods are answered without the detour through ASGI.
 
-uvicorn speaks HTTP and answers everything else. A request that comes in one piece, for a method that is served now,
-goes from its bytes to the engine and from the answer to the socket; to uvicorn it is one more that it waits for.
+uvicorn speaks HTTP and answers everything else. A request for a method that is served now goes from its bytes to the
+engine and from the answer to the socket; to uvicorn it is one more that it waits for.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
@@ -14,10 +15,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ..core.served import Served
 from ..core.sharing import Answer
-from .asgi import Scope
+from .asgi import Headers, Scope, headers_of
 from .door import Door
 from .patience import Patience, hung_up
-from .predict import Prediction, Reply
+from .predict import Prediction, Reply, cut_short
 
 __all__ = ["Line"]
 
@@ -34,8 +35,9 @@ class Line(HttpToolsProtocol):
         super().__init__(*given, **rest)
         self._door = door
         self._called: tuple[Served, str] | None = None
-        self._sent = b""
+        self._parts: list[bytes] = []
         self._exchange: Exchange | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
     def on_headers_complete(self) -> None:
         if self.timeout_keep_alive_task is not None:  # one that came in the same piece was answered at once
@@ -55,30 +57,63 @@ class Line(HttpToolsProtocol):
         if self._called is None:
             super().on_body(body)
         else:
-            self._sent = self._sent + body if self._sent else body
+            self._parts.append(body)
 
     def on_message_complete(self) -> None:
         if self._called is None:
             super().on_message_complete()
             return
         (served, method), self._called = self._called, None
-        sent, self._sent = self._sent, b""
-        self.cycle = self._exchange = exchange = Exchange(self)  # type: ignore[assignment]
-        self._door.answer(served, method, cast(Scope, self.scope), sent, exchange)
+        sent = self._taken()
+        if self._deadline is None:
+            exchange = self._begin_exchange()
+            self._door.answer(served, method, cast(Scope, self.scope), sent, exchange)
+        elif self._exchange is not None:
+            self._stop_waiting()
+            self._exchange.ask(method, headers_of(self.scope), sent)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._called is not None:  # it comes in several pieces: somebody has to wait for the others
-            self._called = None
-            sent, self._sent = self._sent, b""
-            super().on_headers_complete()
-            if sent:
-                super().on_body(sent)
+        if self._called is not None and self._deadline is None:
+            self._wait_for_rest(self._called[0])
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._stop_waiting()
         if self._exchange is not None:  # the cycle may be another's, who has sent his request behind it
             self._exchange.hang_up()
+
+    def _begin_exchange(self) -> Exchange:
+        self.cycle = self._exchange = Exchange(self)  # type: ignore[assignment]
+        return self._exchange
+
+    def _taken(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    # --- a body that comes in several pieces
+
+    def _wait_for_rest(self, served: Served) -> None:
+        """Here, if it is known who sends how much of it; else as ASGI does."""
+        if self._door.expects(served, cast(Scope, self.scope)):
+            self._begin_exchange().begin(served, self._door.patience_of(served))
+            self._deadline = self.loop.call_later(served.options.deadline_s, self._give_up, served.options.deadline_s)
+            return
+        self._called = None
+        sent = self._taken()
+        super().on_headers_complete()
+        if sent:
+            super().on_body(sent)
+
+    def _give_up(self, seconds: float) -> None:
+        self._called, self._parts, self._deadline = None, [], None
+        if self._exchange is not None and not self._exchange.done():
+            self._exchange.set_exception(cut_short(seconds))
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class _Unheard:
@@ -94,7 +129,7 @@ class Exchange:
     `response_complete`, `disconnected`, `keep_alive` and `message_event` are what it asks of one.
     """
 
-    __slots__ = ("_heard", "_line", "_prediction", "disconnected", "keep_alive", "response_complete")
+    __slots__ = ("_heard", "_line", "_patience", "_prediction", "disconnected", "keep_alive", "response_complete")
 
     message_event = _Unheard()
 
@@ -102,15 +137,21 @@ class Exchange:
         self._line = line
         self._heard: list[Callable[[Any], object]] = []
         self._prediction: Prediction | None = None
+        self._patience: Patience
         self.response_complete = False
         self.disconnected = False
         self.keep_alive = True
 
-    def begin(self, served: Served, method: str, headers: dict[bytes, bytes], sent: bytes, patience: Patience) -> None:
+    def begin(self, served: Served, patience: Patience) -> None:
         """It is let in: from here on it is counted."""
-        self._prediction = prediction = Prediction(served, patience.loop)
+        self._patience = patience
+        self._prediction = Prediction(served, patience.loop)
+
+    def ask(self, method: str, headers: Headers, sent: bytes) -> None:
+        """It is complete: what it comes to is replied in time."""
+        assert self._prediction is not None
         try:
-            prediction.ask(method, headers, sent, self, patience.limit)
+            self._prediction.ask(method, headers, sent, self, self._patience.limit)
         except Exception as error:  # noqa: BLE001 - it is told
             self.set_exception(error)
 

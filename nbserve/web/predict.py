@@ -22,7 +22,7 @@ from .asgi import Headers, Receive, Scope, Send, header, headers_of, said_at_onc
 from .haste import haste
 from .patience import Patience, overdue
 
-__all__ = ["Prediction", "Reply", "predict", "refusal", "refuse_large", "send_error"]
+__all__ = ["Prediction", "Reply", "cut_short", "predict", "refusal", "refuse_large", "send_error"]
 
 JSON = b"application/json"
 _ANYTHING = frozenset({b"*/*", JSON})
@@ -148,8 +148,7 @@ async def _read_in_time(message: Any, rest: Any, receive: Receive, options: Opti
         async with asyncio.timeout(options.deadline_s):
             return await _read_all(message if rest is None else await rest, receive, options.body_limit)
     except TimeoutError:
-        problem = f"The body did not come to its end in {options.deadline_s:g} s."
-        raise BodyIncomplete(problem, "Send all of it.") from None
+        raise cut_short(options.deadline_s) from None
 
 
 async def _read_all(message: Any, receive: Receive, limit: int) -> bytes:
@@ -184,6 +183,10 @@ def _check_length(headers: Headers, limit: int) -> None:
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
+
+
+def cut_short(seconds: float) -> BodyIncomplete:
+    return BodyIncomplete(f"The body did not come to its end in {seconds:g} s.", "Send all of it.")
 
 
 def refusal(error: NbserveError, predict_id: bytes | None = None) -> Reply:
