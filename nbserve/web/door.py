@@ -72,8 +72,7 @@ class Door:
         except NbserveError as error:
             await self._refuse(error, scope, receive, send)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
-            self._log.write("".join(traceback.format_exception(error)))
-            await self._refuse(NbserveError("The server failed.", "Its log has more."), scope, receive, send)
+            await self._refuse(self._failed(error), scope, receive, send)
 
     def called(self, url: bytes) -> tuple[Served, str] | None:
         """The method that a plain path is of, if it is served now; None where there is more to look at."""
@@ -90,8 +89,14 @@ class Door:
             self._access.admit(scope, served.name)
         except NbserveError as error:
             exchange.reply(refusal(error))
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 400
+            exchange.reply(refusal(self._failed(error)))
         else:
             exchange.begin(served, method, headers_of(scope), sent, self._patience_of(served))
+
+    def _failed(self, error: Exception) -> NbserveError:
+        self._log.write("".join(traceback.format_exception(error)))
+        return NbserveError("The server failed.", "Its log has more.")
 
     def _patience_of(self, served: Served) -> Patience:
         """Of this thread's loop; to ask for the running loop itself costs a call of the system."""

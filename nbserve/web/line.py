@@ -35,8 +35,11 @@ class Line(HttpToolsProtocol):
         self._door = door
         self._called: tuple[Served, str] | None = None
         self._sent = b""
+        self._exchange: Exchange | None = None
 
     def on_headers_complete(self) -> None:
+        if self.timeout_keep_alive_task is not None:  # one that came in the same piece was answered at once
+            self._unset_keepalive_if_required()
         self._called = self._door.called(self.url) if self._is_plain() else None
         if self._called is None:
             super().on_headers_complete()
@@ -60,7 +63,7 @@ class Line(HttpToolsProtocol):
             return
         (served, method), self._called = self._called, None
         sent, self._sent = self._sent, b""
-        self.cycle = exchange = Exchange(self)  # type: ignore[assignment]
+        self.cycle = self._exchange = exchange = Exchange(self)  # type: ignore[assignment]
         self._door.answer(served, method, cast(Scope, self.scope), sent, exchange)
 
     def data_received(self, data: bytes) -> None:
@@ -74,8 +77,8 @@ class Line(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if isinstance(self.cycle, Exchange):
-            self.cycle.hang_up()
+        if self._exchange is not None:  # the cycle may be another's, who has sent his request behind it
+            self._exchange.hang_up()
 
 
 class _Unheard:

@@ -51,6 +51,8 @@ def order_of(
             faults.add(loc, problem, "width", f"Send {_columns(len(names))}.")
             return None
         return list(range(width))
+    if list(sent) == list(names):
+        return list(range(width))
     places = {name: index for index, name in enumerate(sent)}
     if len(places) != len(names) or places.keys() != set(names):
         _refuse_names(places, names, called(loc), loc, faults)
