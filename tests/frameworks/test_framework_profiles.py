@@ -197,6 +197,14 @@ def test_a_module_in_training_mode_says_so() -> None:
     assert not _because(analyse(Net().eval()), "mode")
 
 
+def test_layers_of_the_users_own_are_told_from_the_librarys() -> None:
+    runs_users_code = {name: analyse(SHARED[name]()).main.runs_users_code for name in SHARED}
+    users = {name for name, is_so in runs_users_code.items() if is_so}
+    assert users == {
+        "torch, a class", "torch, a dictionary", "torch, tokens", "torch, more arguments", "keras, a class",
+    }  # fmt: skip
+
+
 def test_null_is_no_number_for_a_network_and_a_missing_one_for_trees() -> None:
     with pytest.raises(InputError, match="null"):
         _ask(model := Net().eval(), analyse(model).main, [[1, 2, 3, None]])

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from ..schema import Container, DataKind, Datatype, Feature, Finding, Parameter
 from .bytecode import usage_of
 from .callables import read_callable
-from .conventions import attribute_of
+from .conventions import attribute_of, is_users_own
 from .description import Description, data_argument, number_columns, numeric_input, per_row
 from .mixing import mixing_in
 from .plain import root_package, words
@@ -60,6 +60,7 @@ def describe_module(module: Any) -> Description | None:
         parameters=parameters,
         outputs=_outputs(module),
         row_wise=because is None,
+        runs_users_code=any(is_users_own(type(each)) for each in module.modules()),
         by_position=not data.by_keyword,
         convention="torch",
         doc="" if root_package(type(module)) == "torch" else reading.signature.doc,
