@@ -169,7 +169,8 @@ class Callee:
     def _batcher_of(self, method: Method) -> Batcher | None:
         """None for calls that do not share runs: nobody knows that they may, or the user says that they must not."""
         if method.batcher is None and self._may_share(method.signature):
-            is_library = method.signature.row_wise and method.reads_quickly
+            signature = method.signature
+            is_library = signature.row_wise and method.reads_quickly and not signature.runs_users_code
             method.batcher = Batcher(method, self.lane, self.options.queue, may_run_here=is_library)
         return method.batcher
 

@@ -180,7 +180,8 @@ class Signature:
     object. `accepts_any_keyword` is a method with ``**kwargs``. `attribute` is what is called to answer when it is not
     named like the method: ``__call__`` when the object itself is called. `by_position` asks for arguments to be passed
     so as far as possible: what wraps a method may give them other names. `convention` is how a library wants to be
-    called where plain arguments would not do: a name in `core/invocation.py`.
+    called where plain arguments would not do: a name in `core/invocation.py`. `runs_users_code`
+    says of a row-wise method that layers of the user's take part.
     """
 
     method: str
@@ -195,6 +196,7 @@ class Signature:
     attribute: str = ""
     by_position: bool = False
     convention: str = ""
+    runs_users_code: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {

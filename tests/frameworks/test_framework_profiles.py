@@ -45,6 +45,15 @@ class Net(nn.Module):
         return self.last(self.first(x))
 
 
+class Single(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.head = nn.LayerNorm(4), nn.Linear(4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.norm(x)).squeeze(-1)
+
+
 class Centred(Net):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         hidden = self.first(x)
@@ -117,6 +126,8 @@ def _mean_of_all() -> Any:
 SHARED: dict[str, Callable[[], Any]] = {
     "torch, layers": lambda: nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).eval(),
     "torch, a class": lambda: Net().eval(),
+    "torch, one number": lambda: Single().eval(),
+    "torch, compiled": lambda: torch.compile(Net().eval(), backend="eager"),
     "torch, a dictionary": lambda: Outputs().eval(),
     "torch, doubles": lambda: nn.Linear(4, 1).double().eval(),
     "torch, halves": lambda: nn.Linear(4, 1).bfloat16().eval(),
@@ -184,7 +195,9 @@ def test_the_example_works_and_calls_run_alone(name: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # of the libraries, about themselves
 @pytest.mark.parametrize(
-    "name", ["torch, layers", "torch, a class", "keras", "lightgbm, names", "xgboost", "onnx"], ids=str
+    "name",
+    ["torch, layers", "torch, a class", "torch, one number", "keras", "lightgbm, names", "xgboost", "onnx"],
+    ids=str,
 )
 def test_a_wrong_width_is_named(name: str) -> None:
     model = SHARED[name]()
@@ -195,6 +208,15 @@ def test_a_wrong_width_is_named(name: str) -> None:
 def test_a_module_in_training_mode_says_so() -> None:
     assert "call eval()" in _because(analyse(Net()), "mode")
     assert not _because(analyse(Net().eval()), "mode")
+
+
+def test_layers_of_the_users_own_are_told_from_the_librarys() -> None:
+    runs_users_code = {name: analyse(SHARED[name]()).main.runs_users_code for name in SHARED}
+    users = {name for name, is_so in runs_users_code.items() if is_so}
+    assert users == {
+        "torch, a class", "torch, a dictionary", "torch, compiled", "torch, one number",
+        "torch, tokens", "torch, more arguments", "keras, a class",
+    }  # fmt: skip
 
 
 def test_null_is_no_number_for_a_network_and_a_missing_one_for_trees() -> None:
@@ -231,6 +253,11 @@ def test_a_method_of_the_users_own_stands_beside_the_module_itself() -> None:
             return self(torch.tensor(X)).argmax(1)
 
     assert [each.method for each in analyse(Own().eval()).signatures] == ["predict", "__call__"]
+
+
+def test_a_model_that_is_not_finished_is_an_object_like_any() -> None:
+    assert not analyse(xgboost.Booster()).main.row_wise
+    assert not analyse(nn.Sequential(nn.LazyLinear(2)).eval()).main.row_wise
 
 
 def test_several_inputs_of_a_graph_are_given_by_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -177,6 +178,26 @@ def test_calls_that_come_together_share_a_run(name: str) -> None:
     answers = desk.together(example, example, example, method=method.name)
     assert sizes == [3 * len(example)]
     assert answers[0] == answers[1] == answers[2]
+
+
+@pytest.mark.parametrize(("name", "is_here"), [("torch", False), ("torch, images", True), ("keras", True)])
+def test_code_of_the_users_never_runs_on_the_loop(name: str, is_here: bool) -> None:
+    desk = Desk(CASES[name].make())
+    method = desk.methods["predict"]
+    threads: set[str] = set()
+    call = type(method).__call__
+
+    class Watched(type(method)):  # type: ignore[misc]
+        def __call__(self, model: Any, given: Any) -> Any:
+            threads.add(threading.current_thread().name)
+            return call(self, model, given)
+
+    method.__class__ = Watched
+    for _ in range(40):  # it is held to be quick
+        method.cost.note(1, 1e-5)
+        method.pace.note(1, 1e-5)
+    desk.together(method.signature.example[method.signature.data.name])
+    assert (threads == {threading.current_thread().name}) == is_here
 
 
 @pytest.mark.parametrize("name", ["LGBMClassifier", "XGBClassifier", "CatBoostClassifier", "keras", "torch", "onnx"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Finding, Signature, Task
-from .conventions import attribute_of
+from .conventions import attribute_of, is_users_own
 from .description import Description, data_argument, number_columns, numeric_input
 from .mixing import mixing_in
 from .plain import root_package, words
@@ -38,6 +38,7 @@ def describe_keras(model: Any) -> Description | None:
         convention="keras",
         outputs=_outputs(attribute_of(model, "output_shape")),
         row_wise=because is None,
+        runs_users_code=any(is_users_own(type(each)) for each in _everything_in(model)),
         doc="Generates output predictions for the input samples.",
     )
     told = "no layer is known to mix rows" if because is None else because

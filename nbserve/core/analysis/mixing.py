@@ -43,7 +43,7 @@ def mixing_in(function: Callable[..., Any], owner: object = None, depth: int = 0
         return "code that cannot be read"
     names: set[str] = set()
     for code in _codes(function.__code__):
-        found = _mixing_name(code)
+        found = _mixing_name(code, owner)
         if found is not None:
             return found
         names |= set(code.co_names)
@@ -73,14 +73,17 @@ def _methods(owner: object, names: Iterable[str]) -> list[FunctionType]:
     return [each for each in found if isinstance(each, FunctionType)]
 
 
-def _mixing_name(code: CodeType) -> str | None:
+def _mixing_name(code: CodeType, owner: object) -> str | None:
     instructions = list(dis.get_instructions(code))
+    parts = _parts_of(owner)
     lowers = bool(set(code.co_names) & (NEED_AXIS - KEEP_LENGTH))
     for index, each in enumerate(instructions):
         if each.opname in STORES:
             return f"it keeps {each.argval}"
         if not each.opname.startswith("LOAD_") or not isinstance(each.argval, str):
             continue
+        if each.argval in parts and code.co_varnames and instructions[index - 1].argval == code.co_varnames[0]:
+            continue  # `self.norm(x)` is a layer, which is asked by itself
         if each.argval in ALWAYS and each.opname in ("LOAD_ATTR", "LOAD_METHOD"):
             return f"it uses {each.argval}"
         lowest = 1 if lowers and each.argval in KEEP_LENGTH else -1
@@ -89,6 +92,12 @@ def _mixing_name(code: CodeType) -> str | None:
         if each.argval == KEEPS_ROWS_FIRST and next(iter(_constants(instructions[index + 1 :])), None) != 0:
             return "it permutes the rows' axis"
     return None
+
+
+def _parts_of(owner: object) -> frozenset[str]:
+    """What the owner itself holds; torch keeps its layers aside."""
+    own = getattr(owner, "__dict__", {})
+    return frozenset(own) | frozenset(own.get("_modules", ()))
 
 
 def _names_other_axis(following: list[dis.Instruction], lowest: int) -> bool:

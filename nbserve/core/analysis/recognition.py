@@ -73,7 +73,7 @@ def analyse(model: object, *, namespace: Mapping[str, object] | None = None) -> 
     """
     refuse_what_is_no_model(model)
     framework = framework_of(model)
-    described = None if framework is None else framework.describe(model)
+    described = None if framework is None else _described(model, framework)
     if framework is not None and described is not None:
         return _profile_of_framework(model, framework, described, namespace or {})
     found = _methods(model)
@@ -144,6 +144,13 @@ def _profile_of_framework(
     findings = [*_input_findings(seen), *described.findings, Finding("task", str(task), because)]
     profile = _bare_profile(model, tuple(signatures), task, [*findings, *_example_findings(rows)])
     return replace(profile, classes=described.classes, is_fitted=described.is_fitted)
+
+
+def _described(model: Any, framework: Framework) -> Description | None:
+    try:
+        return framework.describe(model)
+    except Exception:  # noqa: BLE001  # a model that is not finished, a version that tells it otherwise: an object like any
+        return None
 
 
 def _is_added(model: Any, signature: Signature, framework: Framework) -> bool:

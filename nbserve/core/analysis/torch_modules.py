@@ -10,7 +10,7 @@ from typing import Any, get_args
 from ..schema import Container, DataKind, Datatype, Feature, Finding, Parameter
 from .bytecode import usage_of
 from .callables import read_callable
-from .conventions import attribute_of
+from .conventions import attribute_of, is_users_own
 from .description import Description, data_argument, number_columns, numeric_input, per_row
 from .mixing import mixing_in
 from .plain import root_package, words
@@ -26,9 +26,7 @@ SIZES = (28, 32, 224, 64, 8, 16, 48, 96, 128, 256, 299, 10, 12, 14, 20, 24, 6, 5
 KEEP_WIDTH = frozenset(["torch.nn.modules.activation", "torch.nn.modules.dropout", "torch.nn.modules.linear"])
 """Where the layers without parameters are that give a row as wide as the one they get."""
 
-RESHAPING = words(
-    "amax amin bmm einsum flatten matmul max mean min permute reshape shape size squeeze sum transpose unsqueeze view"
-)
+RESHAPING = words("amax amin bmm einsum flatten matmul max mean min permute reshape sum transpose unsqueeze view")
 """Code that names these may take rows that are lists of lists."""
 
 SEQUENCE_LAYERS = words("MultiheadAttention RNNBase Transformer TransformerDecoderLayer TransformerEncoderLayer")
@@ -60,6 +58,7 @@ def describe_module(module: Any) -> Description | None:
         parameters=parameters,
         outputs=_outputs(module),
         row_wise=because is None,
+        runs_users_code=any(is_users_own(type(each)) for each in module.modules()),
         by_position=not data.by_keyword,
         convention="torch",
         doc="" if root_package(type(module)) == "torch" else reading.signature.doc,
@@ -191,7 +190,7 @@ def _kinds(layer: Any) -> set[str]:
 
 def _made_up_row(module: Any, layer: Any, kinds: set[str]) -> Any:
     channels = attribute_of(layer, "in_channels")
-    if isinstance(channels, int):
+    if isinstance(channels, int) and channels > 0:
         dimensions = next((count for count in (1, 2, 3) if f"Conv{count}d" in kinds), 2)
         return _numbers([channels] + [_size(module, channels, dimensions)] * dimensions)
     width = attribute_of(layer, "input_size", attribute_of(layer, "embed_dim"))

@@ -25,6 +25,8 @@ def columns_of_trees(model: Any) -> tuple[Feature, ...]:
 def _catboost_columns(model: Any) -> tuple[Feature, ...]:
     """None when they had no names and are all numbers; it takes categories as texts or whole numbers."""
     names = [str(name) for name in attribute_of(model, "feature_names_", None) or []]
+    if not names:
+        return ()
     texts = {index for told in CATBOOST_TEXTS for index in _indices(model, told)}
     if not texts and names == [str(index) for index in range(len(names))]:
         return ()

@@ -22,6 +22,7 @@ class Layer:
     def __init__(self) -> None:
         self.inner: Any = None
         self.seen = 0
+        self.norm = self.flatten = None  # layers, too
 
     def activates(self, x: Any) -> Any:
         return self.inner(x).relu() * SCALE
@@ -37,6 +38,12 @@ class Layer:
 
     def turns(self, x: Any) -> Any:
         return self.inner(x.permute(0, 2, 1)).transpose(1, 2)
+
+    def normalizes(self, x: Any) -> Any:
+        return self.norm(self.flatten(x))
+
+    def normalizes_rows(self, x: Any) -> Any:
+        return x / x.norm()
 
     def centres(self, x: Any) -> Any:
         return x - x.mean()
@@ -71,7 +78,9 @@ class Layer:
 
 
 @pytest.mark.parametrize(
-    "method", [Layer.activates, Layer.softens, Layer.softens_last, Layer.pools, Layer.turns], ids=lambda it: it.__name__
+    "method",
+    [Layer.activates, Layer.softens, Layer.softens_last, Layer.pools, Layer.turns, Layer.normalizes],
+    ids=lambda it: it.__name__,
 )
 def test_rows_are_kept_apart(method: Callable[..., Any]) -> None:
     assert mixing_in(method, Layer()) is None
@@ -84,6 +93,7 @@ def test_rows_are_kept_apart(method: Callable[..., Any]) -> None:
         (Layer.centres_elsewhere, "mean"),
         (Layer.centres_in_a_method, "mean"),
         (Layer.centres_in_a_lambda, "sum"),
+        (Layer.normalizes_rows, "norm"),
         (Layer.softens_rows, "softmax"),
         (Layer.softens_scores, "softmax"),
         (Layer.compares, "T"),
