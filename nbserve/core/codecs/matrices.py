@@ -55,15 +55,17 @@ class Matrix:
     def joins_rows(self) -> bool:
         """Whether rows of several requests, read as one list, give the numbers that each would give alone.
 
-        They do where all numbers become doubles anyhow; another type would depend on what else is in the list.
+        They do where all numbers become fractions anyhow; another type would depend on what else is in the list.
         """
         is_array = self._container is Container.NUMPY or (self._container is Container.PANDAS and bool(self._names))
-        return self.width is not None and self.dtype == "float64" and is_array
+        return self.width is not None and str(self.dtype).startswith("float") and is_array
 
     def joined(self, rows: list[Any]) -> Any:
         """What the model is given for rows of JSON, whose numbers are finite; None if not all are plainly good."""
         array = self._packed(rows) if len(rows) >= MANY_ROWS else self._gathered(rows)
-        return None if array is None else self.contained(array)
+        if array is None or not (self._range is None or self._is_in_range(array)):
+            return None
+        return self.contained(self._typed(array))
 
     def _gathered(self, rows: list[Any]) -> Any:
         import numpy as np
