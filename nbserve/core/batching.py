@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from contextlib import suppress
 from functools import partial
+from time import perf_counter
 
 from ..errors import Busy
 from .engines import Lane
@@ -24,6 +24,11 @@ cell that computes makes any run somewhat longer."""
 
 MOST_BYTES = 16 * 1024**2
 """Of bodies in one run."""
+
+LONG_HERE_S = 20e-3
+AWAY = 16
+"""After a turn of the loop that a model has held up for longer, so many runs are elsewhere: what has changed is learned
+there, and nobody else waits for it."""
 
 FEWEST_ROWS = 8
 MOST_AWAITED = 64
@@ -55,6 +60,7 @@ class Batcher:
         self._seen = 0
         self._usual = 1
         self._runs = 0
+        self._away = 0
 
     def ask(self, runner: Runner, request: Request) -> None:
         """See to it that who asked is answered. Raises `Busy`."""
@@ -133,7 +139,9 @@ class Batcher:
 
     def _rows_here(self) -> int:
         """How many rows a run on the loop may have; 0 if what waits longest has more, or is to run elsewhere."""
-        if not self._may_run_here or self._runs or not self._waiting or not self._waiting[0].is_read:
+        if not self._may_run_here or self._runs or self._away or not self._sharing.can_part:
+            return 0
+        if not self._waiting or not self._waiting[0].is_read:
             return 0
         if (self._method.pace.of(1) or 0.0) > AWAITED_HERE_S:
             return 0
@@ -142,11 +150,18 @@ class Batcher:
 
     def _run_here(self, runner: Runner, most_rows: int) -> None:
         """One try with all of one layout; what is not answered so is left to the lane."""
-        requests = self._taken(most_rows, only_read=True)
-        for group in self._sharing.groups(requests):
-            outcomes = self._sharing.tried_now(runner, group)
-            if outcomes is not None:
-                settle(outcomes)
+        requests, began = self._taken(most_rows, only_read=True), perf_counter()
+        try:
+            for group in self._sharing.groups(requests):
+                outcomes = self._sharing.tried_now(runner, group)
+                if outcomes is not None:
+                    settle(outcomes)
+                if perf_counter() - began > AWAITED_HERE_S:
+                    break
+        except Exception:  # noqa: BLE001 - a fault of ours: it is told from the lane, if it is one there
+            self._away = AWAY
+        if perf_counter() - began > LONG_HERE_S:
+            self._away = AWAY
         rest = [each for each in requests if not each.caller.done()]
         if rest:
             with self._lock:
@@ -170,6 +185,8 @@ class Batcher:
             for group in self._sharing.groups(read, most_rows):
                 deliver(outcomes)
                 outcomes = self._sharing.answered(runner, group)
+        except BaseException as error:  # noqa: BLE001 - a fault of ours: whoever has no answer yet is told
+            outcomes += [(each, None, error) for each in requests]
         finally:
             self._go_on(runner)  # before the last are told: who asks again at once finds this one done
             deliver(outcomes)
@@ -178,6 +195,7 @@ class Batcher:
         """See to those that came meanwhile: here again, or on their loop when it has turned out to be short."""
         with self._lock:
             self._runs -= 1
+            self._away = max(0, self._away - 1)
             is_next = bool(self._failed or (self._waiting and not self._rows_here()))
             is_for_loop = bool(self._waiting) and not is_next and not self._is_planned
             self._runs += is_next
@@ -186,8 +204,10 @@ class Batcher:
         if is_next:
             self._lane.push(partial(self._run_on_lane, runner))
         elif loop is not None:
-            with suppress(RuntimeError):  # it has ended, and nobody waits any more
+            try:
                 loop.call_soon_threadsafe(self._plan, runner)
+            except RuntimeError:  # it has ended, and nobody waits there any more; on another one somebody may
+                self._is_planned = False
 
     # --- what is taken
 

@@ -128,7 +128,7 @@ class Request:
         self.call = None
         return call
 
-    def settle(self, answer: Answer[Any] | None, error: NbserveError | None) -> None:
+    def settle(self, answer: Answer[Any] | None, error: BaseException | None) -> None:
         """On its loop: tell who waits, if anybody does still."""
         if self.caller.done():
             return
@@ -138,7 +138,7 @@ class Request:
             self.caller.set_result(answer)
 
 
-Outcome = tuple[Request, Answer[Any] | None, NbserveError | None]
+Outcome = tuple[Request, Answer[Any] | None, BaseException | None]
 
 
 class Sharing:
@@ -290,7 +290,7 @@ class Sharing:
             return self._method.decode.of_rows([row for each in group for row in each.rows_sent or ()])
         if len(group) == 1:
             return group[0].given_away(self._method)
-        calls = [each.read_apart(self._method) for each in group]
+        calls = [each.given_away(self._method) for each in group]  # they may share what the model changes
         try:
             data = joined([self._placement.data_of(call) for call in calls])
         except Exception:  # noqa: BLE001 - a library's own: what it does not join is not joined again
