@@ -160,7 +160,11 @@ class Exchange:
 
     def set_result(self, answer: Answer[bytes], /) -> None:
         assert self._prediction is not None
-        self.reply(self._prediction.answered(answer))
+        try:
+            reply = self._prediction.answered(answer)
+        except Exception as error:  # noqa: BLE001 - a fault of ours: nobody waits for ever, nor those who ran with him
+            reply = self._prediction.failed(error)
+        self.reply(reply)
 
     def set_exception(self, error: BaseException, /) -> None:
         assert self._prediction is not None
