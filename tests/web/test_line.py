@@ -233,17 +233,6 @@ def test_one_behind_one_that_waits_waits_for_it(shared: tuple[Session, Caller], 
         assert Answer(stream).value == {"predict_result": [0]}
 
 
-def test_who_hangs_up_with_another_behind_is_taken_out(shared: tuple[Session, Caller], gated: Gated) -> None:
-    session, caller = shared
-    endpoint = session.serve(gated, {"name": "gated"})
-    with caller.connect() as connection:
-        connection.sendall(request(caller, b'{"X": [[1]]}', "/gated/predict/") + request(caller))
-        assert gated.is_inside.wait(PATIENCE_S)
-    while endpoint.metadata()["counters"]["in_flight"]:
-        pass
-    assert endpoint.metadata()["counters"]["errors"] == 1
-
-
 # --- connections
 
 
