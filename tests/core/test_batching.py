@@ -297,9 +297,9 @@ def sleepy() -> tuple[Sleepy, Desk]:
 def test_a_model_that_has_become_slow_holds_the_loop_up_once() -> None:
     model, desk = sleepy()
     model.pause_s = 2 * batching.LONG_HERE_S
-    for _ in range(batching.AWAY):
+    for _ in range(2 * batching.AWAY):
         assert desk.together(ROW) == [[0]]
-    assert model.threads == [threading.current_thread().name] + ["nbserve:m"] * (batching.AWAY - 1)
+    assert model.threads == [threading.current_thread().name] + ["nbserve:m"] * (2 * batching.AWAY - 1)
 
 
 def test_a_model_that_was_slow_once_comes_back_to_the_loop() -> None:
