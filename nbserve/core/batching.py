@@ -26,7 +26,7 @@ MOST_BYTES = 16 * 1024**2
 """Of bodies in one run."""
 
 LONG_HERE_S = 20e-3
-AWAY = 16
+AWAY = 32
 """After a turn of the loop that a model has held up for longer, so many runs are elsewhere: what has changed is learned
 there, and nobody else waits for it."""
 

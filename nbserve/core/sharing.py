@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
@@ -145,13 +146,15 @@ class Sharing:
     """Runs of one method for several calls.
 
     Whatever goes wrong with several is tried with halves of them, until each has an answer of its own: that of the
-    call by itself. `can_part` turns false when answers are not of a kind that has a row for each row asked.
+    call by itself. `can_part` turns false when answers are not of a kind that has a row for each row asked. Of a model
+    that only its user says this of, one row is looked at by itself first: some answer it with a bare number.
     """
 
     def __init__(self, method: Called) -> None:
         self._method = method
         self._placement = method.decode.placement
         self.can_part = True
+        self._knows_one = method.decode.signature.row_wise
 
     def read(self, requests: Sequence[Request], runner: Runner, outcomes: list[Outcome]) -> list[Request]:
         """Those that could be read; what is wrong with the others is told."""
@@ -206,8 +209,16 @@ class Sharing:
 
     def answered(self, runner: Runner, group: list[Request]) -> list[Outcome]:
         """The outcome of each, with the model leased throughout."""
-        if len(group) == 1 and not self._is_oversize(group[0]):
-            return [self._alone(runner, group[0])]
+        if len(group) > 1 and not self._knows_one:
+            one = next((each for each in group if each.rows == 1), None)
+            if one is not None:
+                rest = [each for each in group if each is not one]
+                return [self._alone(runner, one), *self._answered(runner, rest)]
+        return self._answered(runner, group)
+
+    def _answered(self, runner: Runner, group: list[Request]) -> list[Outcome]:
+        if not self.can_part or (len(group) == 1 and not self._is_oversize(group[0])):
+            return [self._alone(runner, each) for each in group]
         call = self._joined(group) if len(group) > 1 else None
         if call is None and len(group) > 1:
             return self._read_apart(runner, group)
@@ -306,9 +317,15 @@ class Sharing:
     def _alone(self, runner: Runner, request: Request) -> Outcome:
         """By itself, as if nobody else had asked."""
         try:
-            return request, runner.alone(self._method, request.given_away, request.finish), None
+            return request, runner.alone(self._method, request.given_away, partial(self._looked_at, request)), None
         except NbserveError as error:
             return request, None, _bare(error)
+
+    def _looked_at(self, request: Request, answer: Any) -> Any:
+        self._knows_one |= request.rows == 1
+        if self.can_part and parted(answer, [request.rows]) is None and parted(answer, [0]) is None:
+            self.can_part = False
+        return request.finish(answer)
 
 
 def _finished(request: Request, part: Any) -> Outcome:

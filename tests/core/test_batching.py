@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from nbserve.core import batching, sharing
 from nbserve.core.analysis import analyse
+from nbserve.core.batching import Batcher
 from nbserve.core.calls import Callee, Method
 from nbserve.core.codecs import encode
 from nbserve.core.component import Component, State
@@ -52,6 +54,9 @@ class Stored:
 
     def release(self) -> None:
         pass
+
+
+ROW = [[5.1, 3.5, 1.4, 0.2]]
 
 
 class Desk:
@@ -263,6 +268,107 @@ def test_a_short_run_takes_place_on_the_loop_and_a_long_one_on_the_lane() -> Non
         assert seen == [place]
 
 
+class Sleepy(KNeighborsClassifier):
+    """Takes as long as it is told to, and knows in which threads."""
+
+    def predict(self, X: Any) -> Any:
+        self.threads.append(threading.current_thread().name)
+        time.sleep(self.pause_s)
+        return np.zeros(len(X), int)
+
+
+def sleepy() -> tuple[Sleepy, Desk]:
+    """A model that is known to be fast, and so runs on the loop."""
+    model = Sleepy().fit(iris_array(), np.arange(150) // 50)
+    model.pause_s, model.threads = 0.0, []
+    desk = Desk(model, batch="on")
+    method = desk.methods["predict"]
+    method.batcher = Batcher(method, desk.callee.lane, 1024, may_run_here=True)
+    desk.together(ROW)
+    for _ in range(100):
+        method.cost.note(1, 1e-5)
+        method.pace.note(1, 1e-5)
+    desk.together(ROW)
+    assert model.threads[-1] == threading.current_thread().name
+    model.threads.clear()
+    return model, desk
+
+
+def test_a_model_that_has_become_slow_holds_the_loop_up_once() -> None:
+    model, desk = sleepy()
+    model.pause_s = 2 * batching.LONG_HERE_S
+    for _ in range(2 * batching.AWAY):
+        assert desk.together(ROW) == [[0]]
+    assert model.threads == [threading.current_thread().name] + ["nbserve:m"] * (2 * batching.AWAY - 1)
+
+
+def test_a_model_that_was_slow_once_comes_back_to_the_loop() -> None:
+    model, desk = sleepy()
+    model.pause_s = 2 * batching.LONG_HERE_S
+    desk.together(ROW)
+    model.pause_s = 0.0
+    for _ in range(3 * batching.AWAY):
+        desk.together(ROW)
+    here = threading.current_thread().name
+    assert model.threads[1 : batching.AWAY + 1] == ["nbserve:m"] * batching.AWAY
+    assert model.threads[-1] == here
+
+
+def test_runs_that_cannot_be_shared_do_not_hold_the_loop_up_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, desk = sleepy()
+    monkeypatch.setattr(batching, "AWAITED_HERE_S", 0.0)
+    monkeypatch.setattr(desk.methods["predict"].batcher._sharing, "_key_of", id)
+    monkeypatch.setattr(Batcher, "_rows_here", lambda self: 0 if self._runs or not self._waiting else 100)
+    assert desk.together(ROW, ROW, ROW) == [[0]] * 3
+    assert model.threads[0] == threading.current_thread().name
+    assert set(model.threads[1:]) == {"nbserve:m"}
+
+
+def test_what_cannot_be_told_apart_is_not_tried_on_the_loop_again() -> None:
+    model, desk = sleepy()
+    batcher = desk.methods["predict"].batcher
+    assert batcher is not None
+    batcher._sharing.can_part = False
+    assert desk.together(ROW, ROW) == [[0], [0]]
+    assert model.threads == ["nbserve:m"] * 2
+
+
+def test_a_fault_of_ours_is_told_to_everybody_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, desk = sleepy()
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("broken")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sharing.Sharing, "groups", fails)
+        assert [type(each) for each in desk.together(ROW, ROW)] == [RuntimeError] * 2
+    assert desk.together(ROW, ROW) == [[0], [0]]
+
+
+def test_a_loop_that_has_ended_meanwhile_leaves_the_others_their_turn() -> None:
+    model = Rows()
+    desk = Desk(model, batch="on")
+    batcher = desk.callee._batcher_of(desk.methods["predict"])
+    assert batcher is not None
+    batcher._rows_here = lambda: 1  # type: ignore[method-assign]
+
+    async def leave() -> None:
+        model.may_leave.clear()
+        desk.ask([[0.0]])
+        batcher._to_lane(desk.callee)
+        await asyncio.to_thread(model.is_inside.wait, 10)
+        desk.ask([[1.0]])
+        batcher._is_planned = False
+
+    asyncio.run(leave())
+    model.may_leave.set()
+    desk.rest()
+    del batcher._rows_here
+    assert desk.together([[2.0]])[-1] == [2]
+
+
 def test_a_large_body_is_read_on_the_lane_however_short_the_runs_are() -> None:
     desk = Desk(logistic_on_arrays())
     for _ in range(100):
@@ -407,6 +513,7 @@ ODD: dict[str, Callable[[list[Any]], Any]] = {
     "a generator": lambda X: (row[0] for row in X),
     "nothing": lambda X: None,
     "a scalar array": lambda X: np.array(3.0),
+    "a bare number for one row": lambda X: np.array([row[0] for row in X]).squeeze(),
 }
 
 
@@ -416,6 +523,28 @@ def test_answers_that_have_no_row_for_each_row_are_those_of_single_calls(kind: s
     bodies = [[[1.0]], [[2.0]], [[3.0]]]
     for _ in range(2):
         assert desk.together(*bodies) == [orjson.loads(desk.alone(each)) for each in bodies]
+
+
+def test_how_one_row_is_answered_is_seen_once_before_runs_are_shared() -> None:
+    model = Rows()
+    desk = Desk(model, batch="on")
+    desk.together([[1.0]], [[2.0]], [[3.0]])
+    desk.together([[1.0]], [[2.0]], [[3.0]])
+    assert model.sizes == [1, 2, 3]
+
+
+def test_what_a_model_does_to_rows_is_not_there_when_they_are_tried_again() -> None:
+    class Changes:
+        def predict(self, X: list[list[float]]) -> Any:
+            for row in X:
+                row[0] += 1
+            if len(X) > 1 and any(row[0] > 90 for row in X):
+                raise ValueError("too much")
+            return [row[0] for row in X]
+
+    desk = Desk(Changes(), batch="on")
+    desk.together([[0.0]])
+    assert desk.together([[1.0]], [[99.0]], [[2.0]], [[3.0]]) == [[2], [100], [3], [4]]
 
 
 def test_what_was_learned_about_answers_is_kept() -> None:
@@ -440,6 +569,7 @@ def test_rows_are_taken_from_whatever_holds_them(kind: Callable[[list[Any]], Any
     model = Odd(lambda X: kind([row[0] for row in X]))
     desk = Desk(model, batch="on")
     bodies = [[[1.0], [2.0]], [[3.0]]]
+    desk.together([[0.0]])
     assert desk.together(*bodies) == [orjson.loads(desk.alone(each)) for each in bodies]
     assert 3 in model.sizes
 
