@@ -302,10 +302,16 @@ def _is_row_wise_estimator(estimator: Any) -> bool:
     )
     samples = attribute_of(estimator, "sample_posterior", False) is True
     has_user_code = any(
-        isinstance(attribute_of(estimator, name), FunctionType)
-        for name in ("func", "analyzer", "tokenizer", "preprocessor", "metric", "kernel")
+        _is_users_code(attribute_of(estimator, name))
+        for name in ("func", "inverse_func", "analyzer", "tokenizer", "preprocessor", "metric", "kernel")
     )
     return not (draws or samples or has_user_code)
+
+
+def _is_users_code(value: Any) -> bool:
+    """Whatever can be called, but for what works element by element, or is Python's or scikit-learn's own."""
+    is_harmless = type(value).__name__ in ("ufunc", "builtin_function_or_method", "method_descriptor")
+    return callable(value) and not (is_harmless or from_sklearn(value))
 
 
 def from_boosters(estimator: object) -> bool:
