@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -211,11 +212,13 @@ def test_outputs_are_named() -> None:
         (LogisticRegression(max_iter=500), True),
         (make_pipeline(StandardScaler(), LogisticRegression()), True),
         (make_pipeline(FunctionTransformer(lambda X: X - X.mean(axis=0)), LogisticRegression()), False),
+        (make_pipeline(FunctionTransformer(partial(np.roll, shift=1)), LogisticRegression(max_iter=500)), False),
+        (make_pipeline(FunctionTransformer(np.log1p), LogisticRegression(max_iter=500)), True),
         (DummyClassifier(strategy="stratified"), False),
         (DummyClassifier(), True),
         (NMF(2, max_iter=1000, tol=1e-2), False),
     ],
-    ids=["logistic", "pipeline", "user's function", "random dummy", "dummy", "nmf"],
+    ids=["logistic", "pipeline", "user's function", "user's partial", "ufunc", "random dummy", "dummy", "nmf"],
 )
 def test_row_wise_is_claimed_only_where_it_is_known(model: Any, is_row_wise: bool) -> None:
     assert analyse(model.fit(iris_array(), iris_target())).main.row_wise is is_row_wise
