@@ -195,18 +195,6 @@ def until(caller: Caller, name: str, in_flight: int) -> None:
 # --- whole, and in pieces
 
 
-def test_a_whole_request_takes_the_short_way_and_one_in_pieces_the_long_one(
-    user: Caller, on_the_line: list[str]
-) -> None:
-    sent = request(user)
-    answers(user, sent[:30], sent[30:])
-    assert on_the_line == ["predict"]  # its rest comes with all that the parser knows already
-    answers(user, sent[:-1], sent[-1:])
-    assert on_the_line == ["predict"]
-    answers(user, sent)
-    assert on_the_line == ["predict"] * 2
-
-
 def test_wherever_a_request_is_cut_its_answer_is_the_same(user: Caller) -> None:
     sent = request(user)
     expected = comparable(answers(user, sent)[0])
