@@ -145,6 +145,9 @@ SHARED: dict[str, Callable[[], Any]] = {
     "LGBMClassifier, categories": lambda: lightgbm.LGBMClassifier(n_estimators=2, verbose=-1).fit(
         mixed.astype({"k": "category"}), y
     ),
+    "XGBClassifier, categories": lambda: xgboost.XGBClassifier(n_estimators=2, enable_categorical=True).fit(
+        mixed.astype({"k": "category"}), y
+    ),
     "xgboost": lambda: xgboost.train({"objective": "binary:logistic"}, xgboost.DMatrix(frame, y), 2),
     "catboost, categories": lambda: catboost.CatBoostClassifier(
         n_estimators=2, verbose=0, cat_features=["k"], allow_writing_files=False
@@ -272,3 +275,13 @@ def test_tasks_and_outputs_are_told() -> None:
     assert [each.task for each in boosters.values()] == [Task.REGRESSION, Task.CLASSIFICATION]
     assert [each.name for each in boosters["xgboost"].features] == list("abcd")
     assert [each.name for each in boosters["xgboost"].main.outputs] == ["probability"]
+
+
+@pytest.mark.parametrize("name", ["LGBMClassifier, categories", "XGBClassifier, categories"])
+def test_categories_are_the_models_own_whatever_frame_lies_in_the_notebook(name: str) -> None:
+    model, row = SHARED[name](), {**frame.iloc[0].to_dict(), "k": "v"}
+    profile = analyse(model, namespace={"X": mixed.astype({"k": "category"}), "filled": mixed.astype({"k": object})})
+    column = profile.features[-1]
+    assert (column.name, column.dtype, column.categories) == ("k", "category", ("u", "v"))
+    expected = model.predict(mixed.astype({"k": "category"}).iloc[:1].assign(k=pd.Categorical(["v"], ["u", "v"])))
+    assert _ask(model, profile.main, [row]) == expected.tolist()

@@ -102,7 +102,7 @@ def _feature_with(feature: Feature, sample: Sample) -> Feature:
     return replace(
         feature,
         datatype=datatype,
-        dtype=sample.dtypes.get(feature.name),
+        dtype=feature.dtype or sample.dtypes.get(feature.name),  # what the model knows itself is surer
         categories=feature.categories if feature.categories is not None else sample.categories.get(feature.name),
         example=example,
     )

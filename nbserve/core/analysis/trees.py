@@ -1,4 +1,4 @@
-"""The columns that CatBoost and LightGBM tell in ways of their own: those of categories."""
+"""The columns that CatBoost, LightGBM and XGBoost tell in ways of their own: those of categories."""
 
 from __future__ import annotations
 
@@ -19,7 +19,31 @@ def columns_of_trees(model: Any) -> tuple[Feature, ...]:
     kinds = kinds_of(model)
     if "_CatBoostBase" in kinds:
         return _catboost_columns(model)
+    if "XGBModel" in kinds:
+        return _xgboost_columns(model)
     return lightgbm_columns(attribute_of(model, "booster_")) if "LGBMModel" in kinds else ()
+
+
+def _xgboost_columns(model: Any) -> tuple[Feature, ...]:
+    """Those of a frame with categories; of any other the conventions tell enough."""
+    booster = model.get_booster()
+    names, types = booster.feature_names, booster.feature_types
+    if not names or not types or "c" not in types:
+        return ()
+    categories = _xgboost_categories(booster)
+    return tuple(
+        _category(name, categories.get(name)) if kind == "c" else _number(name)
+        for name, kind in zip(names, types, strict=True)
+    )
+
+
+def _xgboost_categories(booster: Any) -> dict[str, tuple[Any, ...]]:
+    """What newer versions know of them, and tell by way of pyarrow."""
+    try:
+        told = booster.get_categories(export_to_arrow=True).to_arrow()
+        return {name: tuple(values.to_pylist()) for name, values in told if values is not None}
+    except Exception:  # noqa: BLE001  # an older version, no pyarrow, a model that was saved without them
+        return {}
 
 
 def _catboost_columns(model: Any) -> tuple[Feature, ...]:
@@ -60,9 +84,9 @@ def lightgbm_columns(booster: Any) -> tuple[Feature, ...]:
     )
 
 
-def _category(name: str, values: tuple[Any, ...]) -> Feature:
-    """One that is not among them counts as missing."""
-    kinds = {type(value) for value in values}
+def _category(name: str, values: tuple[Any, ...] | None) -> Feature:
+    """One that is not among them counts as missing; None when the model does not know them."""
+    kinds = {type(value) for value in values or ()}
     datatype = {str: Datatype.STRING, bool: Datatype.BOOLEAN, int: Datatype.INTEGER, float: Datatype.NUMBER}
     found = datatype.get(kinds.pop(), Datatype.ANY) if len(kinds) == 1 else Datatype.ANY
     return Feature(name, found, "category", nullable=True, categories=values, example=values[0] if values else None)
