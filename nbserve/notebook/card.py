@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import anywidget
 import traitlets
 
 from ..errors import NbserveError
-from ..web import pages
+from .bundle import module_of, styles_of
 from .still import as_html, as_text
 
 __all__ = ["Card"]
@@ -24,18 +23,11 @@ Snapshot = dict[str, Any]
 ORDERS = ("load", "unload", "forget", "stop")
 
 _log = logging.getLogger(__name__)
-_HERE = Path(__file__).parent
+_SCRIPT = Path(__file__).parent / "card" / "card.js"
 _MOST_FEATURES = 200
 _MOST_VALUES = 40
 _MOST_ROWS = 100
 _DRIFT_S = 1.5
-
-
-def _module() -> str:
-    """`card.js` with what it imports put before it: a widget is one module."""
-    shared = (Path(pages.__file__).parent / "gauge.js").read_text("utf-8")
-    own = (_HERE / "card.js").read_text("utf-8")
-    return shared + re.sub(r"^import [^;]+;$", "", own, flags=re.MULTILINE)
 
 
 class Card(anywidget.AnyWidget):
@@ -47,8 +39,8 @@ class Card(anywidget.AnyWidget):
     clock in seconds: what is shown is as old as the beat is later than the snapshot's `as_of`.
     """
 
-    _esm = _module()
-    _css = _HERE / "card.css"
+    _esm = module_of(_SCRIPT)
+    _css = styles_of(_SCRIPT)
 
     snapshot = traitlets.Dict().tag(sync=True)
     beat = traitlets.Float().tag(sync=True)

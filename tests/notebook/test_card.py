@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-import re
 import threading
-from pathlib import Path
 from queue import Queue
 from typing import Any
 
@@ -14,7 +12,6 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbserve.errors import LoadError
-from nbserve.notebook import card as card_module
 from nbserve.notebook.card import Card
 from nbserve.notebook.still import as_html, as_text
 from tests.notebook.entries import endpoint, snapshot
@@ -401,14 +398,3 @@ def test_in_a_terminal_a_card_is_its_line_of_text(source: Source) -> None:
 @pytest.mark.parametrize("word", ["innerHTML", "outerHTML", "insertAdjacentHTML", "fetch(", "eval(", "import "])
 def test_the_script_writes_text_only_and_asks_nobody(word: str) -> None:
     assert word not in str(Card._esm)
-
-
-def test_the_script_is_one_module_with_all_that_it_refers_to() -> None:
-    """Put together from two, whose names must not meet."""
-    names = re.findall(r"^(?:export )?(?:const|function|async function) (\w+)", str(Card._esm), re.MULTILINE)
-    wanted = re.search(
-        r"^import \{([^}]+)\}", (Path(card_module.__file__).parent / "card.js").read_text(), re.MULTILINE
-    )
-    assert wanted is not None
-    assert {each.strip() for each in wanted[1].split(",")} - {""} <= set(names)
-    assert len(names) == len(set(names))

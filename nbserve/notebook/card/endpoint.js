@@ -1,0 +1,102 @@
+/** The card of one endpoint. */
+
+import { chart } from "./chart.js";
+import { controls } from "./controls.js";
+import { copyButton } from "./copying.js";
+import { badge, h, icon, mark, write } from "./dom.js";
+import { expects } from "./expects.js";
+import { alarm, blink, chip, notice, strip, tile } from "./parts.js";
+import { count, kind, latency, memory, plural, webAddress } from "./words.js";
+
+/**
+ * @typedef {import("./types.js").Endpoint} Endpoint
+ * @typedef {import("./types.js").LiveView} LiveView
+ * @typedef {import("./types.js").Obey} Obey
+ */
+
+/** @param {Obey} order @returns {LiveView} */
+export function endpointCard(order) {
+  /** @type {Endpoint} */
+  let endpoint;
+  const name = h("span", { class: "nbserve-name" });
+  const heading = h("span", { class: "nbserve-heading" });
+  const version = h("span", { class: "nbserve-version" });
+  const what = h("div", { class: "nbserve-kind" });
+  const url = h("code", { class: "nbserve-url" });
+  const page = h(
+    "a",
+    { class: "nbserve-link", target: "_blank", rel: "noopener noreferrer" },
+    icon("open"),
+    "Open page",
+  );
+  const links = h(
+    "div",
+    { class: "nbserve-links" },
+    copyButton("Copy curl", "code", () => endpoint.curl),
+    page,
+  );
+  const address = h(
+    "div",
+    { class: "nbserve-address" },
+    url,
+    copyButton("Copy URL", "copy", () => endpoint.url, "nbserve-bare"),
+    links,
+  );
+  const [held, requests, errors, speed] = ["Memory", "Requests", "Errors", "p50 / p99"].map(tile);
+  const [state, news, warning, needs, graph, gauge] = [chip(), notice(), alarm(), expects(), chart(), strip()];
+  const buttons = controls(order, news.say);
+  const title = h("div", { class: "nbserve-title" }, name, heading, version, state.root);
+  const root = h(
+    "section",
+    { class: "nbserve-card", role: "group" },
+    h("header", { class: "nbserve-head" }, badge(), h("div", { class: "nbserve-who" }, title, what), buttons.root),
+    warning.root,
+    news.root,
+    address,
+    h(
+      "div",
+      { class: "nbserve-body" },
+      h("div", { class: "nbserve-tiles" }, held.root, requests.root, errors.root, speed.root),
+      graph.root,
+    ),
+    gauge.root,
+    needs.root,
+  );
+
+  function update(fresh, life) {
+    if (fresh.state === "stopped" && endpoint?.state !== "stopped") news.say("");
+    endpoint = fresh;
+    const { counters } = fresh;
+    const isOver = life.kind === "gone" || fresh.state === "stopped";
+    mark(root, "aria-label", `Endpoint ${fresh.name}`);
+    mark(root, "data-life", isOver ? "gone" : life.kind);
+    write(name, fresh.name);
+    write(heading, fresh.title ?? "");
+    write(version, fresh.version > 1 ? `v${fresh.version}` : "");
+    write(what, kind(fresh));
+    write(url, fresh.url);
+    mark(page, "href", isOver ? null : webAddress(fresh.page_url));
+    held.update(...memory(fresh));
+    requests.update(
+      count(counters.requests),
+      counters.in_flight ? `${counters.in_flight} running` : plural(counters.rows, "row"),
+    );
+    errors.update(count(counters.errors), counters.errors ? share(counters) : "", counters.errors > 0);
+    speed.update(latency(fresh.latency_ms), fresh.latency_ms.p50 === null ? "" : "milliseconds");
+    warning.update(life.kind !== "alive" ? life : ending(fresh));
+    for (const part of [state, buttons, needs, graph, gauge]) part.update(fresh, life);
+  }
+  return { root, update, tick: gauge.tick, beat: () => blink(state.root), close: graph.close };
+}
+
+/** Why it does not answer, when the kernel is well. */
+function ending({ state, reason }) {
+  if (state === "stopped") return { kind: "stopped", text: "Stopped. Run the %serve cell to serve it again." };
+  if (state === "failed") return { kind: "gone", text: reason || "The model could not be loaded." };
+  return { kind: "alive", text: "" };
+}
+
+function share({ errors, requests }) {
+  const percent = (100 * errors) / Math.max(1, requests);
+  return percent < 0.1 ? "under 0.1 %" : `${percent.toFixed(1)} %`;
+}
