@@ -8,7 +8,8 @@
     │   ├── BodyError                the bytes are not what their type says
     │   ├── BodyIncomplete
     │   ├── BodyTooLarge
-    │   └── MediaTypeError
+    │   ├── MediaTypeError
+    │   └── TooManyRows
     ├── ModelError                   the model's own fault
     │   └── OutputError
     ├── LoadError                    the model could not be brought into memory
@@ -69,6 +70,7 @@ __all__ = [
     "SpillError",
     "TokenMissing",
     "TokenRefused",
+    "TooManyRows",
     "UnloadError",
     "Unreachable",
     "nearest",
@@ -156,6 +158,12 @@ class MediaTypeError(InputError):
     """The content type is not one that is read."""
 
     code = "media_type_unsupported"
+
+
+class TooManyRows(InputError):
+    """One request asks about more rows than one may."""
+
+    code = "too_many_rows"
 
 
 class ModelError(NbserveError):

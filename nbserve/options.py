@@ -163,6 +163,15 @@ OPTIONS: tuple[Option, ...] = (
         "calls that wait share a run of the model: on, off, or (auto) where a row's answer is known to be its own",
         "WHEN",
     ),
+    Option(
+        "mode",
+        "auto",
+        _choice("auto", "direct", "queue", "batch"),
+        "direct (at once or 429), queue (one after another), batch (calls share runs), or auto: as --batch says",
+        "MODE",
+    ),
+    Option("max_requests", None, _integer(1, 1_000_000), "requests in flight at once; one more is answered 429", "N"),
+    Option("max_rows", None, _integer(1, 1_000_000_000), "rows of one request; more are answered 413", "N"),
     Option("deadline_s", 60.0, _time, "an answer that takes longer is given up, 504", "TIME"),
     Option("body_limit", 64 * 1024**2, _size, "the largest request body, such as 64MiB; a larger one is 413", "SIZE"),
     Option(
@@ -197,6 +206,9 @@ class Options:
     threads: int = 1
     queue: int = 1024
     batch: str = "auto"
+    mode: str = "auto"
+    max_requests: int | None = None
+    max_rows: int | None = None
     deadline_s: float = 60.0
     body_limit: int = 64 * 1024**2
     loop: str = "own"
@@ -210,6 +222,16 @@ class Options:
     def wanted_name(self) -> str | None:
         """The name that was given, in either form."""
         return self.name or self.path
+
+    @property
+    def sharing(self) -> str:
+        """Whether calls share runs of the model: on, off or auto, whichever option said it."""
+        return {"auto": self.batch, "batch": "on"}.get(self.mode, "off")
+
+    @property
+    def places(self) -> int:
+        """How many calls may wait for the model."""
+        return 0 if self.mode == "direct" else self.queue
 
 
 assert [option.name for option in OPTIONS] == [field.name for field in fields(Options)]
@@ -226,11 +248,37 @@ def options_from(given: Mapping[str, Any], shared: Mapping[str, Any] | None = No
     for name in given:
         if name not in _BY_NAME:
             raise OptionError(f"There is no option {name!r}.{nearest(name, list(_BY_NAME))}", _known())
-    merged = {**(shared or {}), **{name: value for name, value in given.items() if value is not None}}
-    options = Options(**{name: read_option(name, value) for name, value in merged.items() if value is not None})
+    typed = {name: read_option(name, value) for name, value in given.items() if value is not None}
+    default = {name: read_option(name, value) for name, value in (shared or {}).items() if value is not None}
+    for name in _clashing(typed, default):
+        del default[name]
+    options = Options(**{**default, **typed})
     if options.name is not None and options.path not in (None, options.name):
         raise OptionError("--name and --path are two names for one endpoint.", "Give one of them.")
     return options
+
+
+_CLASHES: tuple[tuple[str, str, Callable[[Any], bool], str], ...] = (
+    ("direct", "batch", "on".__eq__, "a direct call shares no run"),
+    ("direct", "queue", lambda _: True, "no direct call waits"),
+    ("queue", "batch", "on".__eq__, "calls in a queue share no run"),
+    ("queue", "threads", lambda threads: bool(threads > 1), "calls in a queue run one after another"),
+    ("batch", "batch", "off".__eq__, "they say the opposite of each other"),
+)
+"""Mode, the option that it excludes, with which values, and why."""
+
+
+def _clashing(typed: Mapping[str, Any], default: Mapping[str, Any]) -> list[str]:
+    """The defaults that give way to what was typed. Raises `OptionError` where nothing tells which should."""
+    merged, yielding = {**default, **typed}, []
+    for mode, name, excludes, why in _CLASHES:
+        if merged.get("mode") != mode or name not in merged or not excludes(merged[name]):
+            continue
+        if ("mode" in typed) == (name in typed):
+            problem = f"--mode {mode} and --{name} {merged[name]} exclude each other: {why}."
+            raise OptionError(problem, "Leave one of them away.")
+        yielding.append(name if "mode" in typed else "mode")
+    return list(dict.fromkeys(yielding))
 
 
 def environment_options(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -56,6 +56,11 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("batch", "off", "off"),
     ("batch", True, "on"),
     ("batch", False, "off"),
+    *(("mode", mode, mode) for mode in ("auto", "direct", "queue", "batch")),
+    ("max_requests", 1, 1),
+    ("max_requests", "1000000", 1_000_000),
+    ("max_rows", "1", 1),
+    ("max_rows", 1_000_000_000, 1_000_000_000),
     ("loop", "own", "own"),
     ("loop", "kernel", "kernel"),
 ]
@@ -113,6 +118,12 @@ BAD: list[tuple[str, Any, str]] = [
     ("body_limit", "1e3", "a size of 1 byte or more"),
     ("batch", "yes", "'auto' or 'on' or 'off'"),
     ("batch", 1, "'auto' or 'on' or 'off'"),
+    ("mode", "batching", "'auto' or 'direct' or 'queue' or 'batch'"),
+    ("mode", True, "'auto' or 'direct' or 'queue' or 'batch'"),
+    ("max_requests", 0, "a whole number from 1 to 1000000"),
+    ("max_requests", 1_000_001, "a whole number from 1 to 1000000"),
+    ("max_rows", "0", "a whole number from 1 to 1000000000"),
+    ("max_rows", 1_000_000_001, "a whole number from 1 to 1000000000"),
     ("loop", "main", "'own' or 'kernel'"),
     ("loop", 1, "'own' or 'kernel'"),
 ]
@@ -157,7 +168,8 @@ def test_a_name_alone_is_checked_alike() -> None:
 
 def test_the_flags_are_what_people_type() -> None:
     assert [option.flag for option in OPTIONS] == [
-        *("--name", "--path", "--port", "--no-token", "--threads", "--queue", "--batch", "--deadline", "--body-limit"),
+        *("--name", "--path", "--port", "--no-token", "--threads", "--queue", "--batch", "--mode"),
+        *("--max-requests", "--max-rows", "--deadline", "--body-limit"),
         "--loop",
         *("--eager", "--trust", "--load-deadline", "--idle", "--budget"),
     ]
@@ -171,6 +183,35 @@ def test_a_path_is_the_name_in_another_form() -> None:
     assert options_from({}).wanted_name is None
     with pytest.raises(OptionError, match="two names for one endpoint"):
         options_from({"path": "/model", "name": "iris"})
+
+
+@pytest.mark.parametrize(
+    ("mode", "other", "why"),
+    [
+        ("direct", {"batch": "on"}, "--mode direct and --batch on exclude each other: a direct call shares no run."),
+        ("direct", {"queue": "5"}, "--mode direct and --queue 5 exclude each other: no direct call waits."),
+        ("queue", {"batch": True}, "--mode queue and --batch on exclude each other: calls in a queue share no run."),
+        ("queue", {"threads": 2}, "--mode queue and --threads 2 exclude each other: calls in a queue run one after"),
+        ("batch", {"batch": "off"}, "--mode batch and --batch off exclude each other: they say the opposite"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused_and_a_default_gives_way(
+    mode: str, other: dict[str, Any], why: str
+) -> None:
+    for given, shared in (({"mode": mode, **other}, {}), ({}, {"mode": mode, **other})):
+        with pytest.raises(OptionError) as refused:
+            options_from(given, shared)
+        assert refused.value.problem.startswith(why)
+        assert refused.value.remedy == "Leave one of them away."
+    assert options_from({"mode": mode}, other) == Options(mode=mode)
+    assert options_from(other, {"mode": mode}) == options_from(other)
+
+
+def test_what_agrees_with_a_mode_may_be_said_beside_it() -> None:
+    assert options_from({"mode": "batch", "batch": "on", "threads": 2, "queue": 5}).sharing == "on"
+    assert options_from({"mode": "queue", "batch": "off", "threads": 1, "queue": 5}).sharing == "off"
+    assert options_from({"mode": "direct", "batch": "auto", "threads": 4}).sharing == "off"
+    assert [options_from({"batch": batch}).sharing for batch in ("auto", "on", "off")] == ["auto", "on", "off"]
 
 
 def test_what_is_given_goes_before_what_all_endpoints_share() -> None:

@@ -20,7 +20,7 @@ from .codecs import Body, Call, Decoder
 from .component import Component
 from .cost import Cost
 from .custom import acquired, unwrapped
-from .engines import Lane
+from .engines import Lane, lane_of
 from .invocation import invocation_of
 from .output import Log, write_to, writing_to
 from .schema import DataKind, Signature
@@ -62,9 +62,9 @@ class Coroutines(Protocol):
 class Method:
     """One method of a model as it is served: what it takes, and how it is called."""
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, max_rows: int | None = None) -> None:
         self.signature = signature
-        self.decode = Decoder(signature)
+        self.decode = Decoder(signature, max_rows)
         self.cost = Cost()
         self.pace = Cost()
         self._calls = 0
@@ -111,7 +111,7 @@ class Callee:
         self.options = options
         self.coroutines = coroutines
         self.log = log
-        self.lane = lane or Lane(name, options.threads, options.queue)
+        self.lane = lane or lane_of(name, options.threads, options.places)
         self._awaiting = threading.Semaphore(options.queue)
 
     def current(self, method: Method) -> Method:
@@ -129,7 +129,7 @@ class Callee:
         """
         if self.component.is_loading_here():
             raise Conflict("A model cannot be asked by its own load.", "Use what it has loaded so far itself.")
-        if method.signature.is_async:
+        if method.signature.is_async and self.options.mode != "queue":
             return self._submit_async(method, read, finish)
         # no closure: its frame would hold this, and so the model, for as long as an error is kept
         return self.lane.submit(partial(self.alone, method, read, finish))
@@ -175,7 +175,7 @@ class Callee:
         return method.batcher
 
     def _may_share(self, signature: Signature) -> bool:
-        wish = self.options.batch
+        wish = self.options.sharing
         is_known = signature.row_wise if wish == "auto" else wish == "on"
         return is_known and not signature.is_async and signature.data is not None
 

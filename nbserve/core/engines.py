@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -16,7 +17,7 @@ from ..errors import Busy, ServerError
 from .blame import forget_locals
 from .cost import Cost
 
-__all__ = ["CoroutineThread", "Lane", "release_threads"]
+__all__ = ["CoroutineThread", "Lane", "lane_of", "release_threads"]
 
 T = TypeVar("T")
 
@@ -67,8 +68,11 @@ class Lane:
 
     def push(self, work: Callable[[], None]) -> None:
         """Run it in its turn; it is no call, raises nothing, and is not refused."""
+        self._begin(Future(), work)
+
+    def _begin(self, future: Future[Any], work: Callable[[], Any]) -> None:
         with self._lock:
-            self._queue.append((Future(), work))
+            self._queue.append((future, work))
             needs_thread = self._needs_thread()
         if needs_thread:
             self._call_thread()
@@ -148,6 +152,44 @@ class Lane:
                 return self._queue.popleft()
             self._here.discard(thread)
             return None
+
+
+class _Turnstile(Lane):
+    """A lane before which nobody waits: a call runs at once, or is refused."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        super().__init__(name, threads, limit=0)
+        self._free = threading.Semaphore(threads)
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        if threading.current_thread() in self._here:
+            return super().submit(work)
+        if not self._free.acquire(blocking=False):
+            calls = "a call runs" if self.threads == 1 else f"{self.threads} calls run"
+            wait_s = self._pace.of(1) or 0.0
+            raise Busy(f"{self.owner} is busy: {calls}, and none may wait.", "Ask again later.", retry_after_s=wait_s)
+        future: Future[T] = Future()
+        self._begin(future, partial(_left_after, self._free, work))
+        future.add_done_callback(partial(_left_if_cancelled, self._free))
+        return future
+
+
+def _left_after(free: threading.Semaphore, work: Callable[[], T]) -> T:
+    """The place is free before anybody is told: who asks again at once finds it so."""
+    try:
+        return work()
+    finally:
+        free.release()
+
+
+def _left_if_cancelled(free: threading.Semaphore, future: Future[Any]) -> None:
+    if future.cancelled():
+        free.release()
+
+
+def lane_of(name: str, threads: int, limit: int) -> Lane:
+    """A lane, at which nobody waits where the `limit` is 0."""
+    return Lane(name, threads, limit) if limit else _Turnstile(name, threads)
 
 
 class _Workers:

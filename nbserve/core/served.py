@@ -109,7 +109,8 @@ class Served(Callee):
         not_served = BUILT_IN | self.replaced
         self.profile = profile
         served = [each for each in profile.signatures if each.method not in not_served]
-        self.methods = {each.method: self._known(each) or Method(each) for each in served}
+        limit = self.options.max_rows
+        self.methods = {each.method: self._known(each) or Method(each, limit) for each in served}
 
     def _known(self, signature: Signature) -> Method | None:
         """The method as it was served so far, if it is still that: what was learned of it stays."""

@@ -37,6 +37,18 @@ class Traffic:
         self.errors = 0
         self.rows = 0
         self.in_flight = 0
+        self._let_in = 0
+
+    def let_in(self, limit: int) -> bool:
+        """Whether one more may go to the model, of so many at once; who was let in is `let_out`."""
+        with self._lock:
+            has_room = self._let_in < limit
+            self._let_in += has_room
+            return has_room
+
+    def let_out(self) -> None:
+        with self._lock:
+            self._let_in -= 1
 
     def begin(self) -> None:
         with self._lock:

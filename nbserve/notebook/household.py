@@ -90,7 +90,7 @@ class Household:
     def lane_of(self, model: object, options: Options) -> Lane | None:
         """The lane of the very same object, if it is served already: it is called by one thread, whatever its names."""
         for each in self._registry:
-            if each.lane.is_like(options.threads, options.queue) and _has(each.component, model):
+            if each.lane.is_like(options.threads, options.places) and _has(each.component, model):
                 return each.lane
         return None
 

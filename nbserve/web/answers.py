@@ -34,6 +34,7 @@ STATUS: dict[str, int] = {
     "body_incomplete": 408,
     "conflict": 409,
     "body_too_large": 413,
+    "too_many_rows": 413,
     "media_type_unsupported": 415,
     "body_invalid": 422,
     "input_invalid": 422,

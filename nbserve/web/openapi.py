@@ -29,10 +29,10 @@ _REF = "#/components/schemas/" + _OURS
 _PREDICT_FAULTS = {
     406: "The answer has none of the forms that are asked for.",
     408: "The body did not come to its end in time.",
-    413: "The body is larger than the limit.",
+    413: "The body, or the number of its rows, is over the limit.",
     415: "The content type is not read.",
     422: "The data cannot be given to the model; `detail` says where.",
-    429: "Too many calls are waiting; Retry-After says when to come again.",
+    429: "Too many calls are waiting or in flight; Retry-After says when to come again.",
     500: "The model failed.",
     503: "The model could not be loaded.",
     504: "The answer did not come in time.",

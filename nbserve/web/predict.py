@@ -11,11 +11,12 @@ from random import Random
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from ..core.calls import Method
 from ..core.codecs import Body, Bounds, Medium, accepted, arguments_of, encode, sent_as
 from ..core.schema import Signature
 from ..core.served import Served
 from ..core.sharing import Answer, Caller
-from ..errors import BodyIncomplete, BodyTooLarge, MediaTypeError, NbserveError, NotAcceptable
+from ..errors import BodyIncomplete, BodyTooLarge, Busy, MediaTypeError, NbserveError, NotAcceptable
 from ..options import Options
 from .answers import STATUS, error_bytes, error_headers
 from .asgi import Headers, Receive, Scope, Send, header, headers_of, said_at_once, send_body
@@ -44,13 +45,14 @@ class Reply(NamedTuple):
 class Prediction:
     """One request to a model's method, on a loop: counted from its beginning to its answer."""
 
-    __slots__ = ("_began", "_loop", "_served", "_wanted", "predict_id")
+    __slots__ = ("_began", "_is_let_in", "_loop", "_served", "_wanted", "predict_id")
 
     def __init__(self, served: Served, loop: asyncio.AbstractEventLoop) -> None:
         self._served = served
         self._loop = loop
         self.predict_id = b"%032x" % _ids.getrandbits(128)
         self._wanted: Medium | None = None
+        self._is_let_in = False
         self._began = perf_counter()
         served.traffic.begin()
         haste.begin()
@@ -65,14 +67,24 @@ class Prediction:
         query: bytes = b"",
     ) -> None:
         """Pass the body on to the model, if it is one. Raises `NbserveError`s."""
-        if len(sent) > self._served.options.body_limit:
-            raise _too_large(self._served.options.body_limit)
+        options = self._served.options
+        if len(sent) > options.body_limit:
+            raise _too_large(options.body_limit)
         _check_coding(headers)
         asked = self._served.method(method)
+        if options.max_requests is not None:
+            self._let_in(options.max_requests, asked)
         body = self._body(headers, sent, query)
         finish = self._writer(headers, asked.signature)
         is_slow = self._wanted is not None and not self._wanted.is_at_hand
         self._served.ask(asked, body, finish, caller, self._loop, watch, is_slow=is_slow)
+
+    def _let_in(self, limit: int, asked: Method) -> None:
+        self._is_let_in = self._served.traffic.let_in(limit)
+        if not self._is_let_in:
+            requests = "1 request" if limit == 1 else f"{limit:,} requests"
+            problem = f"{self._served.name} has {requests} in flight, and may have no more."
+            raise Busy(problem, "Ask again later.", retry_after_s=asked.pace.of(1) or 1.0)
 
     def _body(self, headers: Headers, sent: bytes, query: bytes) -> bytes | Body:
         given = headers.get(b"content-type")
@@ -114,6 +126,9 @@ class Prediction:
 
     def end(self, rows: int | None, *, is_error: bool) -> None:
         haste.end(self._loop)
+        if self._is_let_in:
+            self._is_let_in = False
+            self._served.traffic.let_out()
         self._served.traffic.end(perf_counter() - self._began, rows, is_error)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from ...errors import BodyError
+from ...errors import BodyError, Fault, TooManyRows
 from ..schema import DataArgument, DataKind, Signature
 from .annotations import annotated
 from .blocks import Block, Grid
@@ -39,11 +39,12 @@ class Decoder:
     """Turns what is sent for one method into its arguments. Thread-safe; made once, called for every request.
 
     Takes parsed JSON, or the same shapes as Python values, where the data may be an array or a frame too. Raises
-    `InputError` with every fault of the request, up to a bound.
+    `InputError` with every fault of the request, up to a bound, and `TooManyRows` for more than `max_rows`.
     """
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, max_rows: int | None = None) -> None:
         self.signature = signature
+        self._max_rows = max_rows
         self._names = Names(signature)
         self.placement = Placement(signature)
         self._data = None if signature.data is None else signature.data.name
@@ -113,7 +114,11 @@ class Decoder:
             [(name, payload)] = payload.items()
             if self._names.meaning(name) != self._data:
                 return None
-        return payload if type(payload) is list and payload and type(payload[0]) is list else None
+        if type(payload) is not list or not payload or type(payload[0]) is not list:
+            return None
+        if self._max_rows is not None:
+            self._check_rows(len(payload), self._max_rows)
+        return payload
 
     def of_rows(self, rows: list[Any]) -> Call | None:
         """The call of such rows, of one body or of many; None if one of them has to be looked at more closely."""
@@ -131,7 +136,15 @@ class Decoder:
 
     def _placed(self, values: dict[str, Any]) -> Call:
         rows = None if self._data is None else _rows_of(values[self._data])
+        if self._max_rows is not None and rows is not None:
+            self._check_rows(rows, self._max_rows)
         return self.placement.call(values, rows)
+
+    def _check_rows(self, rows: int, limit: int) -> None:
+        if rows > limit:
+            problem = f"These are {rows:,} rows; one request may have {limit:,}."
+            fault = Fault((self._data or "",), problem, "too_many_rows")
+            raise TooManyRows(problem, "Send fewer rows at a time.", faults=[fault])
 
 
 def decode(signature: Signature, payload: Any) -> Call:
