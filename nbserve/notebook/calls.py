@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .current import current_session
 from .handle import Endpoint
-from .session import current_session
 
 __all__ = ["endpoints", "get", "serve", "stop_all"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.loaders import SUFFIXES
+from .current import current_session
 from .lines import NBSERVE, SERVE, UNSERVE
 from .naming import is_hidden
-from .session import current_session
 from .verbs import VERBS
 
 __all__ = ["install", "remove"]

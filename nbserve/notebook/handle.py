@@ -49,7 +49,7 @@ class Endpoint:
     def serve(self) -> Self:
         """Serve it now. Raises what `nbserve.serve` raises."""
         if self._session is None:
-            from .session import current_session
+            from .current import current_session
 
             session = current_session()
             self._name = session.serve(self._given, self._options).name

@@ -21,10 +21,11 @@ from ..core.loaders import SUFFIXES
 from ..errors import ModelRefused, NbserveError, OptionError, nearest
 from ..options import OPTIONS, read_option
 from . import completion
+from .current import close_session, current_session
 from .handle import Endpoint
 from .lines import NBSERVE, SERVE, UNSERVE
 from .naming import is_hidden
-from .session import Session, close_session, current_session
+from .session import Session
 from .verbs import VERBS, only_name
 
 __all__ = ["Nbserve", "load_ipython_extension", "unload_ipython_extension"]
