@@ -18,12 +18,16 @@
     │   └── UnloadError              … or was not let go of
     ├── AccessError
     │   ├── TokenMissing
-    │   └── TokenRefused
+    │   ├── TokenRefused
+    │   ├── SharingOff               no link may be made, or none from here
+    │   ├── ShareEnded               a link that has opened this, and does no more
+    │   └── QuotaUsed
     ├── NotFound
     ├── MethodNotAllowed
     ├── NotAcceptable
     ├── Conflict
     ├── Busy
+    │   └── RateExceeded
     ├── DeadlineExceeded
     ├── ServerError                  the HTTP server itself
     │   ├── PortTaken
@@ -66,7 +70,11 @@ __all__ = [
     "OutputError",
     "OverBudget",
     "PortTaken",
+    "QuotaUsed",
+    "RateExceeded",
     "ServerError",
+    "ShareEnded",
+    "SharingOff",
     "SpillError",
     "TokenMissing",
     "TokenRefused",
@@ -220,6 +228,24 @@ class TokenRefused(AccessError):
     code = "token_refused"
 
 
+class SharingOff(AccessError):
+    """Links are not allowed here, or nothing is here that could answer them."""
+
+    code = "sharing_off"
+
+
+class ShareEnded(AccessError):
+    """The link has expired, was revoked, or its rows are used up."""
+
+    code = "share_ended"
+
+
+class QuotaUsed(AccessError):
+    """The link has fewer rows left than this request has."""
+
+    code = "quota_used"
+
+
 class NotFound(NbserveError):
     """No endpoint, method or page of that name."""
 
@@ -256,6 +282,12 @@ class Busy(NbserveError):
     def __init__(self, problem: str, remedy: str = "", *, retry_after_s: float = 1.0) -> None:
         super().__init__(problem, remedy)
         self.retry_after_s = retry_after_s
+
+
+class RateExceeded(Busy):
+    """The link is used more often than it allows."""
+
+    code = "rate_exceeded"
 
 
 class DeadlineExceeded(NbserveError):

@@ -152,12 +152,14 @@ def test_json_that_is_none_is_a_lost_answer(body: bytes) -> None:
         ("http://h/iris/?token=abc", None, ("http://h/iris/", "abc")),
         ("http://h/iris?token=a%2Db&x=1", None, ("http://h/iris/", "a-b")),
         ("https://hub.org/user/me/nbserve/s/k3/#token=abc", None, ("https://hub.org/user/me/nbserve/s/k3/", "abc")),
+        ("https://hub.org/user/me/nbserve/s/k3/#abc_-", None, ("https://hub.org/user/me/nbserve/s/k3/", "abc_-")),
+        ("https://hub.org/user/me/nbserve/e/k3/iris/#try", None, ("https://hub.org/user/me/nbserve/e/k3/iris/", None)),
         ("https://h/a%20b/iris/#token=abc&tab=try", None, ("https://h/a%20b/iris/", "abc")),
         ("http://h/iris/?token=q#token=f", None, ("http://h/iris/", "f")),
         ("http://h/iris/?token=q", "given", ("http://h/iris/", "given")),
         (" http://[::1]:80/iris/\n", "", ("http://[::1]:80/iris/", None)),
     ],
-    ids=["plain", "slash", "query", "escaped", "fragment", "prefix", "both", "given", "blank"],
+    ids=["plain", "slash", "query", "escaped", "fragment", "link", "place", "prefix", "both", "given", "blank"],
 )
 def test_an_address_is_parted_from_its_token(url: str, token: str | None, expected: tuple[str, str | None]) -> None:
     assert parted(url, token) == expected

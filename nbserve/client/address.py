@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit, urlunsplit
 
@@ -9,6 +10,7 @@ from ..errors import OptionError
 
 __all__ = ["below", "is_loopback", "parted"]
 
+_LINK = re.compile(r"/nbserve/s/[\w.-]+/?$")
 _REMEDY = "Give the URL that the endpoint's card or link shows, like 'http://127.0.0.1:8123/iris/'."
 
 
@@ -18,7 +20,7 @@ def parted(url: str, token: str | None) -> tuple[str, str | None]:
     No complaint quotes a URL or a token: they end up in logs.
     """
     parts = _split(url)
-    found = token or _token_in(parts.fragment) or _token_in(parts.query)
+    found = token or _token_in(parts.fragment) or _token_in(parts.query) or _token_of_link(parts)
     if found is not None and not (found.isascii() and found.isprintable() and " " not in found):
         raise OptionError("The token has characters that no token has.", "Copy it again from the endpoint's card.")
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + "/", "", "")), found
@@ -53,6 +55,11 @@ def _split(url: str) -> SplitResult:
     if "@" in parts.netloc:
         raise OptionError("The URL holds a name and a password, which no endpoint asks for.", _REMEDY)
     return parts
+
+
+def _token_of_link(parts: SplitResult) -> str | None:
+    """A link that was shared ends with its token; behind any other address `#…` is a place on its page."""
+    return parts.fragment or None if _LINK.search(parts.path) else None
 
 
 def _token_in(text: str) -> str | None:

@@ -25,7 +25,7 @@ from .traffic import Traffic
 
 __all__ = ["BUILT_IN", "Served", "Surroundings"]
 
-BUILT_IN = frozenset({"inspect", "load", "metadata", "unload"})
+BUILT_IN = frozenset({"inspect", "load", "metadata", "shares", "unload"})
 """Routes of every endpoint; a model's method of such a name is not served."""
 
 

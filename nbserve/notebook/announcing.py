@@ -9,26 +9,30 @@ import sys
 
 from ..directory import announce, withdraw
 
-__all__ = ["announce_endpoint", "withdraw_endpoint"]
+__all__ = ["announce_endpoint", "kernel_id", "notebook", "withdraw_endpoint"]
 
 
 def announce_endpoint(name: str, url: str, key: str) -> None:
     """`key` lets the Jupyter server do with the endpoint what its owner may."""
-    kernel_id = _kernel_id()
-    if kernel_id is not None:
-        notebook = os.environ.get("JPY_SESSION_NAME", "")
+    kernel = kernel_id()
+    if kernel is not None:
         with contextlib.suppress(OSError):  # the endpoint is served all the same; only the server's list lacks it
-            announce(name, url, kernel_id, key, notebook)
+            announce(name, url, kernel, key, notebook())
 
 
 def withdraw_endpoint(name: str) -> None:
-    kernel_id = _kernel_id()
-    if kernel_id is not None:
+    kernel = kernel_id()
+    if kernel is not None:
         with contextlib.suppress(OSError):
-            withdraw(kernel_id, name)
+            withdraw(kernel, name)
 
 
-def _kernel_id() -> str | None:
+def notebook() -> str:
+    """The path of the notebook that this kernel runs, as the Jupyter server has it; empty where there is none."""
+    return os.environ.get("JPY_SESSION_NAME", "")
+
+
+def kernel_id() -> str | None:
     """The id that the Jupyter server knows this kernel by; None outside a kernel."""
     connect = sys.modules.get("ipykernel.connect")
     if connect is None:

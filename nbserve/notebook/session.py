@@ -28,6 +28,7 @@ from .forgotten import Forgotten
 from .handle import Endpoint
 from .household import Household
 from .kernel_loop import KernelLoop
+from .links import Links
 from .offer import Offer, offer_of
 from .wording import unload_sentence
 
@@ -75,6 +76,7 @@ class Session:
         self._is_watched = is_watched
         self._tokens: dict[str, str] = {}
         self._keys: dict[str, str] = {}
+        self._links = Links(self.registry, self._resources, self.access.meters)
         self._cards = Cards(self.snapshot, self.obey, can_show=has_widgets)
         self._app: FastAPI | None = None
         self._server: Server | None = None
@@ -162,6 +164,7 @@ class Session:
         self.stop_all()
         self._cards.close()
         self._household.close()
+        self.access.meters.close()
         release_prints()
 
     @property
@@ -170,7 +173,9 @@ class Session:
         if self._app is None:
             from ..web.app import create_app
 
-            self._app = create_app(self.registry, self.log, self._resources, stop=self.unserve, **self._about)
+            self._app = create_app(
+                self.registry, self.log, self._resources, stop=self.unserve, links=self, **self._about
+            )
         return self._app
 
     @property
@@ -186,6 +191,17 @@ class Session:
     def token(self, name: str) -> str | None:
         """The endpoint's own token; None when it needs none."""
         return self._tokens.get(name)
+
+    def share(self, name: str, origin: str = "", /, **given: Any) -> dict[str, Any]:
+        """A new link to the endpoint, for people without an account here. Raises what `Links.share` does."""
+        return self._links.share(name, origin, **given)
+
+    def shares(self, name: str | None = None) -> list[dict[str, Any]]:
+        return self._links.shares(name)
+
+    def revoke(self, share_id: str, name: str | None = None) -> list[dict[str, Any]]:
+        """The link of that id, or all links of the endpoint of that name, open nothing more. Raises `NotFound`."""
+        return self._links.revoke(share_id, name)
 
     def set_budget(self) -> None:
         """The default budget of the session has changed."""
@@ -284,6 +300,7 @@ class Session:
         if name not in self._keys:
             self._keys[name] = self.access.issue_key(name)
         announce_endpoint(name, self.url_of(name), self._keys[name])
+        self._links.adopt(name)
         self.changed()
 
     def _keep_house(self, served: Served) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tornado.ioloop import PeriodicCallback
 
 from ..directory import sweep
+from ..servers import sweep_servers
+from ..shares import sweep_shares
 from .asking import Asking
 from .kernels import Kernels
 
@@ -30,7 +32,8 @@ class Watch:
         self._turns.stop()
 
     async def look(self) -> None:
-        sweep()
+        for each in (sweep, sweep_servers, sweep_shares):
+            each()
         self._kernels.note_lasting_use()
         for listing, told in await self._asking.all(self._kernels.listed()):
             if told is None:

@@ -18,12 +18,11 @@ from .passes import Passes
 from .passing import Way, query_without
 from .proxy import Answer, ProxiedHandler, wants_page
 
-__all__ = ["AUTH_RESOURCE", "EndpointHandler", "KernelAssetHandler"]
+__all__ = ["AUTH_RESOURCE", "WATCHING", "EndpointHandler", "KernelAssetHandler"]
 
 AUTH_RESOURCE = "nbserve"
-CORS_AGE_S = 600
 
-_WATCHING = re.compile(r"/[^/]+/metadata/?")
+WATCHING = re.compile(r"/[^/]+/metadata/?")
 """To look at what an endpoint does is no use of it."""
 
 
@@ -43,9 +42,9 @@ class EndpointHandler(ProxiedHandler):
 
     async def admit(self) -> Way | Answer:
         kernel_id, name, path = self._parts()
-        if self._is_preflight():
-            return self._answer_preflight
-        token = self._bearer()
+        if self.is_preflight():
+            return self.answer_preflight
+        token = self.bearer()
         if self._passes.is_one(token):
             listing = self._admit_page(token, kernel_id, name)
         else:
@@ -54,7 +53,7 @@ class EndpointHandler(ProxiedHandler):
                 return elsewhere
             listing = self._listing(kernel_id, name)
         page_token = await self._page_token(listing) if wants_page(self.request) else ""
-        if not _WATCHING.fullmatch(path):
+        if not WATCHING.fullmatch(path):
             self._used = kernel_id
             self._kernels.begin_use(kernel_id)
         return Way(listing, path, self._prefix(kernel_id), page_token)
@@ -109,10 +108,6 @@ class EndpointHandler(ProxiedHandler):
     def _action(self) -> str:
         return str(HTTP_METHOD_TO_AUTH_ACTION[str(self.request.method)])
 
-    def _bearer(self) -> str:
-        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else ""
-
     def _listing(self, kernel_id: str, name: str) -> Listing:
         """Raises `NotFound`."""
         listing = self._kernels.find(kernel_id, name)
@@ -131,19 +126,6 @@ class EndpointHandler(ProxiedHandler):
 
     def _prefix(self, kernel_id: str) -> str:
         return f"{self.base_url}nbserve/e/{kernel_id}"
-
-    def _is_preflight(self) -> bool:
-        return self.request.method == "OPTIONS" and "Access-Control-Request-Method" in self.request.headers
-
-    def _answer_preflight(self) -> None:
-        """A page in its sandbox may ask, with its pass: whether that opens anything is seen when it does."""
-        self.is_for_any_origin = True
-        self.set_default_headers()
-        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-        self.set_header("Access-Control-Allow-Headers", "authorization, content-type, *")
-        self.set_header("Access-Control-Max-Age", str(CORS_AGE_S))
-        self.set_status(204)
-        self.finish()
 
 
 class KernelAssetHandler(ProxiedHandler):

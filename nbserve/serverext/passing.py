@@ -66,8 +66,8 @@ _NOT_IN_QUERIES = frozenset({"token", "_xsrf"})
 class Way:
     """Where a request goes: to which endpoint's kernel, and as which path (still quoted) there.
 
-    `prefix` is what the visitor's address has before that path. With its own `page_token` a page calls back.
-    Without `has_key` the request goes as anybody's.
+    `prefix` is what the visitor's address has before that path, or instead of its `hidden` beginning. With its own
+    `page_token` a page calls back. Without `has_key` the request goes as anybody's, with a `share` as that one's.
     """
 
     listing: Listing
@@ -75,6 +75,8 @@ class Way:
     prefix: str
     page_token: str = ""
     has_key: bool = True
+    share: str = ""
+    hidden: str = ""
 
     def target(self, request: HTTPServerRequest) -> str:
         """What the kernel is asked for."""
@@ -91,6 +93,8 @@ class Way:
         headers["X-Forwarded-Prefix"] = self.prefix
         if self.has_key:
             headers["Authorization"] = f"Bearer {self.listing.key}"
+        if self.share:
+            headers["X-Nbserve-Share"] = self.share
         if self.page_token:
             headers["X-Nbserve-Page-Token"] = self.page_token
         if is_chunked(request):
@@ -113,7 +117,10 @@ class Way:
             location = location.partition(parts.netloc)[2] or "/"
         elif parts.scheme or parts.netloc or not location.startswith("/"):
             return location
-        return location if location.startswith(f"{self.prefix}/") else f"{self.prefix}{location}"
+        if location.startswith(f"{self.prefix}/"):
+            location = location.removeprefix(self.prefix)
+        is_hidden = self.hidden and f"{location}/".startswith(f"{self.hidden}/")
+        return f"{self.prefix}{location.removeprefix(self.hidden) if is_hidden else location}"
 
 
 def query_without(query: str) -> str:

@@ -33,6 +33,7 @@ SANDBOX = "sandbox allow-scripts allow-forms allow-downloads; frame-ancestors 's
 Answer = Callable[[], object]
 
 CONNECT_S = 5.0
+CORS_AGE_S = 600
 READ_AWAY_S = 30.0
 """Many clients send all before they listen: so long, what is refused already is read all the same."""
 CHUNK_BYTES = 256 * 1024
@@ -113,12 +114,34 @@ class ProxiedHandler(JupyterHandler):
         super().send_error(status_of(error) if isinstance(error, NbserveError) else status_code, **kwargs)
 
     def write_error(self, status_code: int, **kwargs: object) -> None:
-        error = _error_of(kwargs) or web.HTTPError(status_code)
+        error = self.told(_error_of(kwargs) or web.HTTPError(status_code))
         if wants_page(self.request):
             self.finish(page_of(error, f"{self.base_url}nbserve/"))
         else:
             self.set_header("Content-Type", "application/json")
             self.finish(json.dumps(in_shape(error)))
+
+    def bearer(self) -> str:
+        """The token that the request comes with, if it is none of Jupyter's; else nothing."""
+        scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    def is_preflight(self) -> bool:
+        return self.request.method == "OPTIONS" and "Access-Control-Request-Method" in self.request.headers
+
+    def answer_preflight(self) -> None:
+        """A page in its sandbox may ask, with its pass: whether that opens anything is seen when it does."""
+        self.is_for_any_origin = True
+        self.set_default_headers()
+        self.set_header("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+        self.set_header("Access-Control-Allow-Headers", "authorization, content-type, *")
+        self.set_header("Access-Control-Max-Age", str(CORS_AGE_S))
+        self.set_status(204)
+        self.finish()
+
+    def told(self, error: BaseException) -> BaseException:
+        """What the visitor is told of an error."""
+        return error
 
     def set_default_headers(self) -> None:
         super().set_default_headers()

@@ -18,7 +18,9 @@ STATUS = {
     "token_missing": 401,
     "access_denied": 403,
     "token_refused": 403,
+    "sharing_off": 403,
     "not_found": 404,
+    "share_ended": 410,
     "body_invalid": 422,
     "kernel_gone": 503,
 }

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from ..errors import TokenMissing, TokenRefused
 from .asgi import Scope, header
+from .meters import Meter, Meters
 
 __all__ = ["Access", "Grant", "token_in"]
 
@@ -18,10 +19,14 @@ _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a token allows: these endpoints, or (None) everything of the session; and the owner to stop them."""
+    """What a token allows: these endpoints, or (None) everything of the session; and the owner to stop them.
+
+    With a `meter`, no more than that share does.
+    """
 
     endpoints: frozenset[str] | None
     is_owners: bool = False
+    meter: Meter | None = None
 
     def covers(self, endpoint: str) -> bool:
         return self.endpoints is None or endpoint in self.endpoints
@@ -34,6 +39,10 @@ class Grant:
     def owns(self, endpoint: str) -> bool:
         return self.is_owners and self.covers(endpoint)
 
+    def begin(self, verb: str, path: str) -> Meter | None:
+        """What the use of `path` below the endpoint is counted by, if by anything. Raises what `Meter.begin` does."""
+        return None if self.meter is None else self.meter.begin(verb, path)
+
 
 EVERYTHING = Grant(None, is_owners=True)
 
@@ -45,6 +54,7 @@ class Access:
         self._grants: dict[bytes, Grant] = {}
         self._is_open: dict[str, bool] = {}
         self._lock = threading.Lock()
+        self.meters = Meters()
         self.session_token = self.issue(EVERYTHING, session_token)
 
     def issue(self, grant: Grant, token: str | None = None) -> str:
@@ -91,7 +101,7 @@ class Access:
 
     def admit_to_pages(self, scope: Scope) -> Grant:
         """The grant for the pages that list endpoints: they show those that it covers. Raises `TokenMissing`."""
-        grant = self._grant_of(scope)
+        grant = self._unshared(scope)
         if grant is None and not any(self._is_open.values()):
             raise _missing(scope)
         return grant or self._open_grant(scope)
@@ -101,7 +111,7 @@ class Access:
 
         None is needed when every endpoint is served without. Raises `TokenMissing`.
         """
-        grant = self._grant_of(scope)
+        grant = self._unshared(scope)
         if grant is None and not (self._is_open and all(self._is_open.values())):
             raise _missing(scope)
         return grant or self._open_grant(scope)
@@ -111,7 +121,23 @@ class Access:
         if token is None:
             return None
         # looked up by its digest: how long that takes tells nothing about any token
-        return self._grants.get(_digest(token))
+        grant = self._grants.get(_digest(token))
+        return grant if grant is None or not grant.is_key else self._narrowed(grant, scope)
+
+    def _narrowed(self, key: Grant, scope: Scope) -> Grant:
+        """What the Jupyter server may, on behalf of whoever it says. Raises `TokenRefused`."""
+        share_id = header(scope, b"x-nbserve-share")
+        if share_id is None or key.endpoints is None:
+            return key
+        (endpoint,) = key.endpoints
+        return Grant(key.endpoints, meter=self.meters.of(share_id, endpoint))
+
+    def _unshared(self, scope: Scope) -> Grant | None:
+        """The grant of the token, for what is no endpoint's. Raises `TokenRefused` of a share's."""
+        grant = self._grant_of(scope)
+        if grant is not None and grant.meter is not None:
+            raise TokenRefused("This link opens one endpoint, and nothing beside it.")
+        return grant
 
     def _open_grant(self, scope: Scope) -> Grant:
         _refuse_strangers(scope)

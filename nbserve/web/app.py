@@ -27,6 +27,7 @@ from . import pages
 from .access import Grant
 from .answers import STATUS, error_body, error_headers
 from .asgi import Scope, wants_page
+from .links import Links, link_routes
 from .resources import ResourceRoutes
 from .routes import PAGE_HEADERS, endpoint_routes, session_routes
 
@@ -41,13 +42,14 @@ def create_app(
     resources: ResourceRoutes | None = None,
     *,
     stop: Callable[[str], None] | None = None,
+    links: Links | None = None,
     title: str = "nbserve",
     version: str = "",
     description: str = "",
 ) -> FastAPI:
     """The FastAPI application of everything but the models' methods; users add their own routes to it.
 
-    `stop` serves an endpoint no more, and raises `NotFound`.
+    `stop` serves an endpoint no more, and raises `NotFound`; `links` makes links to endpoints.
     """
     resources = ResourceRoutes() if resources is None else resources
     app = FastAPI(
@@ -57,9 +59,10 @@ def create_app(
     app.state.log = log
     app.state.resources = resources
     app.state.stop = stop or registry.remove
+    app.state.links = links
     app.include_router(session_routes)
     app.router.routes.append(resources)
-    app.router.routes.extend(endpoint_routes.routes)
+    app.router.routes.extend((*endpoint_routes.routes, *link_routes.routes))
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     return app

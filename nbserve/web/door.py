@@ -17,6 +17,7 @@ from .access import Access, Grant
 from .answers import STATUS, error_body, error_headers
 from .app import error_response, route_failed
 from .asgi import Headers, Receive, Scope, Send, headers_of, note_prefix, take_in, wants_page
+from .meters import Meter, metered
 from .patience import Patience
 from .predict import Reply, predict, refusal, refuse_large, send_error
 from .resources import ResourceRoutes
@@ -31,7 +32,7 @@ BODY_LIMIT = 64 * 1024**2
 class Exchange(Protocol):
     """One whole request to a model's method, and who waits for the answer on a connection."""
 
-    def begin(self, served: Served, patience: Patience) -> None:
+    def begin(self, served: Served, patience: Patience, meter: Meter | None = None) -> None:
         """It is let in."""
         ...
 
@@ -60,15 +61,17 @@ class Door:
         served = self._registry.get(name)
         note_prefix(scope)
         try:
+            meter = None
             if served is not None:
-                scope["nbserve.grant"] = self._admit_to(name, scope)
+                scope["nbserve.grant"] = grant = self._admit_to(name, scope)
+                meter = grant.begin(scope["method"], rest)
             elif not is_public(scope):
                 scope["nbserve.grant"] = self._admit_to_session(scope)
             method = rest.rstrip("/")
             if served is None or not self._is_call(served, method, scope):
-                await self._to_fastapi(scope, receive, send)
+                await self._to_fastapi(scope, receive, send if meter is None else metered(send, meter))
             elif scope["method"] == "POST":
-                await predict(served, method, scope, receive, send, self.patience_of(served))
+                await predict(served, method, scope, receive, send, self.patience_of(served), meter)
             elif method in served.methods:
                 raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
             else:
@@ -90,23 +93,26 @@ class Door:
     def answer(self, served: Served, method: str, scope: Scope, sent: bytes, exchange: Exchange) -> None:
         """The same as a call for one whole request to a model's method, to which `exchange` replies."""
         try:
-            self._access.admit(scope, served.name)
+            meter = self._access.admit(scope, served.name).begin("POST", method)
         except NbserveError as error:
             exchange.reply(refusal(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 400
             exchange.reply(refusal(self._failed(error)))
         else:
-            exchange.begin(served, self.patience_of(served))
+            exchange.begin(served, self.patience_of(served), meter)
             exchange.ask(method, headers_of(scope), sent)
 
     def expects(self, served: Served, scope: Scope) -> bool:
-        """Whether the caller may ask, and says that his body is of a length that is read."""
+        """Whether the caller may ask, and says that his body is of a length that is read.
+
+        Whoever comes by a link is let in in the usual way: his meter is asked once.
+        """
         length = headers_of(scope).get(b"content-length", b"")
         try:
-            self._access.admit(scope, served.name)
+            grant = self._access.admit(scope, served.name)
         except Exception:  # noqa: BLE001 - whatever it is, he is told in the usual way
             return False
-        return length.isdigit() and int(length) <= served.options.body_limit
+        return grant.meter is None and length.isdigit() and int(length) <= served.options.body_limit
 
     def _failed(self, error: Exception) -> NbserveError:
         self._log.write("".join(traceback.format_exception(error)))
@@ -126,9 +132,9 @@ class Door:
 
     def _admit_to(self, name: str, scope: Scope) -> Grant:
         grant = self._access.admit(scope, name)
-        if grant.is_key:
-            take_in(scope, "x-nbserve-page-token")
-            take_in(scope, "authorization")  # a route of the user's might show it to its visitor
+        if grant.is_key or grant.meter is not None:  # a route of the user's might show them to its visitor
+            for own in ("x-nbserve-page-token", "x-nbserve-share", "authorization"):
+                take_in(scope, own)
         return grant
 
     def _admit_to_session(self, scope: Scope) -> Grant:

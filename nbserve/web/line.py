@@ -17,6 +17,7 @@ from ..core.served import Served
 from ..core.sharing import Answer
 from .asgi import Headers, Scope, headers_of
 from .door import Door
+from .meters import Meter
 from .patience import Patience, hung_up
 from .predict import Prediction, Reply, cut_short
 
@@ -142,10 +143,10 @@ class Exchange:
         self.disconnected = False
         self.keep_alive = True
 
-    def begin(self, served: Served, patience: Patience) -> None:
+    def begin(self, served: Served, patience: Patience, meter: Meter | None = None) -> None:
         """It is let in: from here on it is counted."""
         self._patience = patience
-        self._prediction = Prediction(served, patience.loop)
+        self._prediction = Prediction(served, patience.loop, meter)
 
     def ask(self, method: str, headers: Headers, sent: bytes) -> None:
         """It is complete: what it comes to is replied in time."""

@@ -21,6 +21,7 @@ from ..options import Options
 from .answers import STATUS, error_bytes, error_headers
 from .asgi import Headers, Receive, Scope, Send, header, headers_of, said_at_once, send_body
 from .haste import haste
+from .meters import Meter
 from .patience import Patience, overdue
 
 __all__ = ["Prediction", "Reply", "cut_short", "predict", "refusal", "refuse_large", "send_error"]
@@ -43,13 +44,14 @@ class Reply(NamedTuple):
 
 
 class Prediction:
-    """One request to a model's method, on a loop: counted from its beginning to its answer."""
+    """One request to a model's method, on a loop: counted from its beginning to its answer, also by a share's meter."""
 
-    __slots__ = ("_began", "_is_let_in", "_loop", "_served", "_wanted", "predict_id")
+    __slots__ = ("_began", "_is_let_in", "_loop", "_meter", "_served", "_wanted", "predict_id")
 
-    def __init__(self, served: Served, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, served: Served, loop: asyncio.AbstractEventLoop, meter: Meter | None = None) -> None:
         self._served = served
         self._loop = loop
+        self._meter = meter
         self.predict_id = b"%032x" % _ids.getrandbits(128)
         self._wanted: Medium | None = None
         self._is_let_in = False
@@ -110,6 +112,9 @@ class Prediction:
         return partial(_written, medium, signature)
 
     def answered(self, answer: Answer[bytes]) -> Reply:
+        """Raises `QuotaUsed`; nothing is counted then."""
+        if self._meter is not None:
+            self._meter.take(answer.rows)
         self.end(answer.rows, is_error=False)
         headers = [(b"x-predict-id", self.predict_id)]
         if self._wanted is not None:
@@ -129,12 +134,22 @@ class Prediction:
         if self._is_let_in:
             self._is_let_in = False
             self._served.traffic.let_out()
+        if self._meter is not None:
+            self._meter.end(is_error=is_error)
         self._served.traffic.end(perf_counter() - self._began, rows, is_error)
 
 
-async def predict(served: Served, method: str, scope: Scope, receive: Receive, send: Send, patience: Patience) -> None:
+async def predict(
+    served: Served,
+    method: str,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    patience: Patience,
+    meter: Meter | None = None,
+) -> None:
     """Answer one request to a model's method. Reading and answering may take as long as the deadline each."""
-    prediction = Prediction(served, patience.loop)
+    prediction = Prediction(served, patience.loop, meter)
     try:
         headers = headers_of(scope)
         _check_length(headers, served.options.body_limit)

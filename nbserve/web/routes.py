@@ -18,10 +18,21 @@ from . import pages
 from .access import Grant
 from .answers import Health, Metadata, Ready, Stopped, Unloaded
 from .asgi import Scope, wants_page
+from .meters import Meter
 from .openapi import describe, describe_one
+from .shown import described_by, shown_by
 from .threads import in_thread
 
-__all__ = ["PAGE_HEADERS", "endpoint_routes", "is_listing", "is_public", "session_routes"]
+__all__ = [
+    "PAGE_HEADERS",
+    "Endpoint",
+    "EndpointRoute",
+    "endpoint_routes",
+    "grant_of",
+    "is_listing",
+    "is_public",
+    "session_routes",
+]
 
 PAGE_HEADERS = {
     "content-security-policy": pages.CONTENT_SECURITY_POLICY,
@@ -57,7 +68,7 @@ class EndpointRoute(SessionRoute):
         if match is Match.NONE:
             return match, child
         served = scope["app"].state.registry.get(child["path_params"]["name"])
-        if served is None or self.path.rpartition("}")[2].strip("/") in served.replaced:
+        if served is None or self.path.partition("}")[2].strip("/") in served.replaced:
             return Match.NONE, {}
         return match, child
 
@@ -71,7 +82,8 @@ def _root(request: Request) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
-def _grant(request: Request) -> Grant:
+def grant_of(request: Request) -> Grant:
+    """What the request's token allows, as the door has found."""
     grant: Grant = request.scope["nbserve.grant"]
     return grant
 
@@ -79,7 +91,7 @@ def _grant(request: Request) -> Grant:
 def _page_token(served: Served, request: Request) -> str:
     """The token that a page calls with when its address has none; only the owner's proxy may give it one."""
     given = request.scope.get("nbserve.x-nbserve-page-token")
-    return str(given) if given is not None and _grant(request).owns(served.name) else ""
+    return str(given) if given is not None and grant_of(request).owns(served.name) else ""
 
 
 def _page(text: str) -> HTMLResponse:
@@ -95,10 +107,11 @@ endpoint_routes = APIRouter(route_class=EndpointRoute, include_in_schema=False)
 async def show(served: Endpoint, request: Request) -> Response:
     if request.method == "DELETE":
         return await _stop(served, request)
+    grant = grant_of(request)
     if not wants_page(request.scope):
-        return await in_thread(served, lambda: JSONResponse(_view(served)))
+        return await in_thread(served, lambda: JSONResponse(_view(served, grant)))
     drawn = partial(pages.endpoint_page, root=_root(request), token=_page_token(served, request))
-    return await in_thread(served, lambda: _page(drawn(_view(served))))
+    return await in_thread(served, lambda: _page(drawn(_view(served, grant))))
 
 
 @endpoint_routes.get("/{name}/docs/", response_model=None)
@@ -112,7 +125,8 @@ async def endpoint_docs(served: Endpoint, request: Request) -> Response:
 @endpoint_routes.get("/{name}/openapi.json", response_model=None)
 async def endpoint_openapi(served: Endpoint, request: Request) -> Response:
     described = partial(describe_one, request.app, served, _root(request))
-    return await in_thread(served, lambda: JSONResponse(described()))
+    meter = grant_of(request).meter
+    return await in_thread(served, lambda: JSONResponse(described_by(described(), served.name, meter)))
 
 
 @endpoint_routes.get("/{name}/inspect/", response_model=None)
@@ -121,8 +135,8 @@ async def inspect(served: Endpoint) -> Response:
 
 
 @endpoint_routes.get("/{name}/metadata/")
-async def metadata(served: Endpoint) -> Metadata:
-    return await in_thread(served, partial(_metadata, served))
+async def metadata(served: Endpoint, request: Request) -> Metadata:
+    return await in_thread(served, partial(_metadata, served, grant_of(request).meter))
 
 
 @endpoint_routes.post("/{name}/load/")
@@ -138,18 +152,18 @@ async def unload(served: Endpoint) -> Unloaded:
 
 async def _stop(served: Served, request: Request) -> Response:
     """Serve it no more. Who has called it already is answered."""
-    if not _grant(request).owns(served.name):
+    if not grant_of(request).owns(served.name):
         raise TokenRefused("This token does not stop endpoints.", "Stop it in the notebook: %unserve NAME.")
     await in_thread(served, partial(request.app.state.stop, served.name), waits=True)
     return JSONResponse(Stopped(name=served.name, stopped=True).model_dump())
 
 
-def _view(served: Served) -> dict[str, Any]:
-    return {**served.metadata(), "model": served.profile.to_dict()}
+def _view(served: Served, grant: Grant) -> dict[str, Any]:
+    return shown_by({**served.metadata(), "model": served.profile.to_dict()}, grant.meter)
 
 
-def _metadata(served: Served) -> Metadata:
-    return Metadata(**served.metadata())
+def _metadata(served: Served, meter: Meter | None = None) -> Metadata:
+    return Metadata(**shown_by(served.metadata(), meter))
 
 
 session_routes = APIRouter(route_class=SessionRoute, include_in_schema=False)
@@ -157,9 +171,9 @@ session_routes = APIRouter(route_class=SessionRoute, include_in_schema=False)
 
 @session_routes.get("/", response_model=None)
 def index(request: Request) -> Response:
-    grant = _grant(request)
+    grant = grant_of(request)
     registry: Registry = request.app.state.registry
-    views = [_view(each) for each in registry if grant.covers(each.name)]
+    views = [_view(each, grant) for each in registry if grant.covers(each.name)]
     if wants_page(request.scope):
         return _page(pages.index_page(views, root=_root(request)))
     return JSONResponse({"endpoints": [{k: v for k, v in view.items() if k != "model"} for view in views]})
@@ -186,7 +200,7 @@ async def docs(request: Request) -> Response:
 
 @session_routes.get("/openapi.json", response_model=None)
 def openapi(request: Request) -> Response:
-    grant = _grant(request)
+    grant = grant_of(request)
     registry: Registry = request.app.state.registry
     document = describe(request.app, [each for each in registry if grant.covers(each.name)], _root(request))
     return JSONResponse(document)
