@@ -11,7 +11,16 @@ from typing import Any
 
 from .errors import OptionError, nearest
 
-__all__ = ["OPTIONS", "Option", "Options", "check_name", "environment_options", "options_from", "read_option"]
+__all__ = [
+    "OPTIONS",
+    "Option",
+    "Options",
+    "check_name",
+    "environment_options",
+    "option_names",
+    "options_from",
+    "read_option",
+]
 
 ENVIRONMENT = "NBSERVE_"
 """What the environment's names of the options begin with: ``NBSERVE_BUDGET=2GB``."""
@@ -238,6 +247,10 @@ assert [option.name for option in OPTIONS] == [field.name for field in fields(Op
 assert Options() == Options(**{option.name: option.default for option in OPTIONS})
 
 _BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def option_names() -> list[str]:
+    return list(_BY_NAME)
 
 
 def options_from(given: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> Options:

@@ -112,6 +112,10 @@ class Served(Callee):
         limit = self.options.max_rows
         self.methods = {each.method: self._known(each) or Method(each, limit) for each in served}
 
+    def look_with(self, look: Callable[[Any], Profile]) -> None:
+        """Describe the model anew when it is loaded next: it may have changed."""
+        self._look = look
+
     def _known(self, signature: Signature) -> Method | None:
         """The method as it was served so far, if it is still that: what was learned of it stays."""
         known = self.methods.get(signature.method)
@@ -138,7 +142,19 @@ class Served(Callee):
         """See to it that the model has been seen. Raises `LoadError`."""
         if not self.is_described:
             await self._acquired()
-            self.component.release()
+            try:
+                self.see()
+            finally:
+                self.component.release()
+
+    def see(self) -> None:
+        """Describe a model that was loaded already when this began to listen."""
+        look = self._look
+        if not self.is_described and look is not None:
+            profile = self.component.peek(lambda model: look(unwrapped(model)))
+            if profile is not None:
+                self.describe(profile)
+                self.is_described = True
 
     # --- the component's listener
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +15,9 @@ from ..core.codecs import Call, bind, to_plain
 from ..core.output import is_serving
 from ..core.served import Served
 from ..core.sharing import Answer
-from ..errors import DeadlineExceeded, NbserveError, NotFound
+from ..errors import Conflict, DeadlineExceeded, ModelRefused, NbserveError
+from ..settings import GIVEN, Layer, OptionsView, Settings
+from .prepared import Prepared
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -25,18 +29,23 @@ __all__ = ["Endpoint"]
 
 
 class Endpoint:
-    """A served model: its name, its URL, and everything that can be asked of it.
+    """A model to serve, or one that is served: its name, its URL, and everything that can be asked of it.
 
-    Made by `serve`. It refers to the model by name only: it follows a swap, and keeps nothing in memory. Thread-safe.
+    `Endpoint(model, **options)` does nothing but check the options. `load` brings the model into memory and looks at
+    it: from then on it can be asked, in this process. `serve` answers for it over HTTP, loaded or not; `nbserve.serve`
+    is both steps in one. Until it is served it holds the model; then it refers to it by name only: it follows a swap,
+    and keeps nothing in memory. Thread-safe.
 
-    `Endpoint(model, **options)` does nothing yet; its `serve` does. Until then it holds the model.
+    Raises `OptionError`.
     """
 
     def __init__(self, model: object = None, **options: Any) -> None:
         self._given = model
-        self._options = options
+        self._settings = Settings.of(Layer(GIVEN, options))
         self._session: Session | None = None
-        self._name: str = options.get("name") or ""
+        self._name: str = self._settings.options.wanted_name or ""
+        self._prepared: Prepared | None = None
+        self._order = threading.Lock()
         self._shown_in = -1
 
     @classmethod
@@ -48,13 +57,20 @@ class Endpoint:
 
     def serve(self) -> Self:
         """Serve it now. Raises what `nbserve.serve` raises."""
-        if self._session is None:
-            from .current import current_session
-
-            session = current_session()
-            self._name = session.serve(self._given, self._options).name
-            self._session, self._given = session, None
-            self.load_if_eager()
+        with self._order:
+            if self.served:
+                return self
+            session = _session_here() if self._session is None else self._session
+            prepared, settings = self._prepared, session.settled(*self._settings.own)
+            if prepared is not None:
+                self._name = session.place(prepared.offer_for(settings.options), settings).name
+                prepared.retire()
+            else:
+                self._name = session.place(session.offer(self._model, settings.options), settings).name
+            self._session, self._prepared = session, None
+            if not isinstance(self._given, (str, os.PathLike)):
+                self._given = None
+        self.load_if_eager()
         return self
 
     def load_if_eager(self) -> None:
@@ -80,13 +96,24 @@ class Endpoint:
     def state(self) -> str:
         """unloaded, loading, loaded or failed; stopped when it is not served any more."""
         if self._session is None:
-            return "unloaded"
+            return "unloaded" if self._prepared is None else str(self._prepared.served.component.state)
         served = self._session.registry.get(self._name)
         return "stopped" if served is None else str(served.component.state)
 
     @property
     def loaded(self) -> bool:
+        """Whether the model is in memory, looked at, and can be asked."""
         return self.state == "loaded"
+
+    @property
+    def served(self) -> bool:
+        """Whether it is answered for over HTTP now."""
+        return self._session is not None and self._name in self._session.registry
+
+    @property
+    def options(self) -> OptionsView:
+        """As attributes: ``ep.options.deadline_s = "5s"``. What is set counts from the next `refresh` on."""
+        return OptionsView(self._settings_now, self._set)
 
     @property
     def app(self) -> FastAPI:
@@ -99,9 +126,13 @@ class Endpoint:
         return self._served.log.lines()
 
     def load(self) -> None:
-        """Bring the model into memory. Raises `LoadError`."""
+        """Bring the model into memory, if it is not there yet. Raises `LoadError`, `ModelRefused`."""
+        with self._order:
+            if self._session is None and self._prepared is None:
+                self._prepared = Prepared.of(_session_here(), self._model, self._settings)
+                self._name = self._prepared.served.name
         self._served.load()
-        self._home.changed()
+        self._changed()
 
     def unload(self, *, forget: bool = False) -> UnloadReport:
         """Let the model's memory go; the next call brings it back.
@@ -112,15 +143,21 @@ class Endpoint:
         try:
             return self._served.unload(forget=forget)
         finally:
-            self._home.changed()
+            self._changed()
 
     def stop(self) -> None:
         """Serve it no longer."""
         self._home.unserve(self._name)
 
     def refresh(self) -> None:
-        """Analyse the model again, which has changed in place; it is not loaded again."""
-        self._home.refresh(self._name)
+        """Take over `options` that were set, and look again at a model that has changed in place: nothing is loaded.
+
+        Requests go on meanwhile, and are answered as before or as after. Raises `OptionError`, and changes nothing.
+        """
+        if self._session is None:
+            self._loaded_once.refresh(self._settings)
+        else:
+            self._session.refresh(self._name)
 
     def inspect(self) -> Any:
         """What ``GET /{name}/inspect/`` answers. Raises `LoadError`."""
@@ -158,7 +195,8 @@ class Endpoint:
 
     def __repr__(self) -> str:
         if self._session is None:
-            return f"<Endpoint {self._name or 'without a name'}, not served yet>"
+            is_loaded = "loaded, " if self.loaded else ""
+            return f"<Endpoint {self._name or 'without a name'}, {is_loaded}not served yet>"
         if self.state == "stopped":
             return f"<Endpoint {self._name}, stopped>"
         return self._session.text(self._name)
@@ -167,18 +205,47 @@ class Endpoint:
         """The card; nothing when the magic of this very cell has shown it already."""
         if self._session is not None and self._shown_in == self._session.cells_ended:
             return
-        if self.state == "stopped" or not self._home.show(self._name):
+        if not self.served or not self._home.show(self._name):
             print(repr(self))  # noqa: T201 - the display of a handle is its text
 
     @property
     def _home(self) -> Session:
         if self._session is None:
-            raise NotFound("This endpoint is not served yet.", "Call .serve() first.")
+            raise Conflict("This endpoint is not served yet.", "Call .serve() first.")
         return self._session
 
     @property
     def _served(self) -> Served:
-        return self._home.registry[self._name]
+        return self._loaded_once.served if self._session is None else self._session.registry[self._name]
+
+    @property
+    def _loaded_once(self) -> Prepared:
+        if self._prepared is None:
+            raise Conflict("This endpoint's model is not loaded yet.", "Call .load() first, or .serve().")
+        return self._prepared
+
+    @property
+    def _model(self) -> object:
+        if self._given is None:
+            problem = (
+                "This endpoint has no model." if self._session is None else "This endpoint has let go of its model."
+            )
+            raise ModelRefused(problem, "Serve one: nbserve.serve(model).")
+        return self._given
+
+    def _settings_now(self) -> Settings:
+        return self._settings if self._session is None else self._session.settings(self._name)
+
+    def _set(self, option: str, value: Any) -> None:
+        if self._session is not None:
+            self._session.tell(self._name, option, value)
+            return
+        self._settings = self._settings.changed(option, value)
+        self._name = self._settings.options.wanted_name or self._name
+
+    def _changed(self) -> None:
+        if self._session is not None:
+            self._session.changed()
 
     def _submit(
         self, method: str | None, read: Callable[[Method], Call], finish: Callable[[Any], Any]
@@ -187,6 +254,7 @@ class Endpoint:
         served = self._served
         if not served.is_described:
             served.load()
+            served.see()
         chosen = served.method(method or served.profile.main.method)
         # a cell may wait for ever; a model that asks another endpoint may not, for that one may be waiting for it
         patience_s = served.options.deadline_s if is_serving() else None
@@ -218,3 +286,9 @@ def _payload(X: Any, given: dict[str, Any]) -> Any:
 
 def _as_it_is(value: Any) -> Any:
     return value
+
+
+def _session_here() -> Session:
+    from .current import current_session
+
+    return current_session()

@@ -14,10 +14,12 @@ from ..core.component import Component
 from ..core.custom import FileComponent, ModelComponent, component_of, unwrapped
 from ..core.lifecycle import Source
 from ..core.schema import Profile
+from ..core.served import Served
 from ..options import Options
+from ..settings import Settings
 from .naming import name_for, name_from
 
-__all__ = ["Offer", "offer_of"]
+__all__ = ["Offer", "Told", "look_again", "look_of", "offer_of"]
 
 NOTEBOOK = "the notebook"
 
@@ -28,7 +30,7 @@ class Offer:
 
     `origin` tells what it is a version of: under one name, another version is a swap, and anything else a clash.
     `look` finds the profile anew when the model is loaded; without `is_seen` it never was. `advice` is a sentence for
-    its owner.
+    its owner. `address` is where a model is that is kept somewhere.
     """
 
     component: Component[Any]
@@ -41,6 +43,36 @@ class Offer:
     resource: Any = None
     replaced: frozenset[str] = frozenset()
     advice: str = ""
+    address: str | None = None
+
+    def again(self, served: Served, options: Options) -> Offer:
+        """The same as it is known by now, for other options. Raises `LoadError` where they trust the file no more."""
+        _settle_trust(self.component.source, self.resource, options)
+        return replace(self, profile=served.profile, is_seen=served.is_described, advice="")
+
+
+class Told:
+    """What is served, and what it was told: `settings` are in force, `wanted` those from the next refresh on."""
+
+    def __init__(self, offer: Offer, settings: Settings) -> None:
+        self.offer = offer
+        self.settings = self.wanted = settings
+
+
+def look_of(namespace: Mapping[str, Any]) -> Callable[[Any], Profile]:
+    """What looks at a model, with the user's variables at hand."""
+    return partial(_seen, namespace)
+
+
+def look_again(served: Served, look: Callable[[Any], Profile]) -> None:
+    """Describe the model anew where it is in memory, else with its next load. Raises what `analyse` raises."""
+    for place in (served.component, served.component.source):
+        profile = place.peek(lambda model: look(unwrapped(model)))
+        if profile is not None:
+            served.describe(profile)
+            served.is_described = True
+            return
+    served.look_with(look)
 
 
 def offer_of(
@@ -49,7 +81,7 @@ def offer_of(
     """`source_of` gives the source of a live object. Raises `ModelRefused`, and `LoadError` for a missing file."""
     from ..web.resources import ModelResource
 
-    look = partial(_seen, namespace)
+    look = look_of(namespace)
     if isinstance(given, (str, os.PathLike)):
         return _of_file(given, options, look)
     if isinstance(given, ModelComponent):
@@ -69,7 +101,9 @@ def _of_file(path: str | os.PathLike[str], options: Options, look: Callable[[Any
     source = ArtifactFile(path, trust=options.trust)
     profile = unseen(source.label, source.peek_header())
     name = name_from(source.path.stem)
-    return Offer(Component(source), profile, name, str(source.path), look, is_seen=False, advice=source.advice)
+    address = str(source.path)
+    offer = Offer(Component(source), profile, name, address, look, is_seen=False, advice=source.advice)
+    return replace(offer, address=address)
 
 
 def _of_component(given: ModelComponent, look: Callable[[Any], Profile]) -> Offer:
@@ -104,3 +138,9 @@ def _of_resource(given: Any, options: Options, look: Callable[[Any], Profile]) -
         resource=resource,
         replaced=replaced_by(resource),
     )
+
+
+def _settle_trust(source: Source[Any], resource: Any, options: Options) -> None:
+    file = resource.component.file if isinstance(getattr(resource, "component", None), FileComponent) else source
+    if isinstance(file, ArtifactFile):
+        file.ask_trust(options.trust)

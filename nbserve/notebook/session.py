@@ -6,21 +6,22 @@ import contextlib
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..core.analysis import analyse
 from ..core.calls import Coroutines
 from ..core.component import Component
-from ..core.custom import DrivenSource, unwrapped
+from ..core.custom import DrivenSource
 from ..core.engines import CoroutineThread, release_threads
 from ..core.lifecycle import State
 from ..core.output import Log, catch_prints, release_prints, write_to
 from ..core.registry import Registry
+from ..core.schema import Profile
 from ..core.served import Served
 from ..errors import Conflict, ModelRefused, NbserveError, OptionError
-from ..options import Options, environment_options, options_from
+from ..options import Options, environment_options
+from ..settings import CONFIG, ENVIRONMENT, GIVEN, Layer, Settings
 from ..version import __version__
 from .announcing import announce_endpoint, withdraw_endpoint
 from .cards import Cards, entry_of
@@ -29,7 +30,7 @@ from .handle import Endpoint
 from .household import Household
 from .kernel_loop import KernelLoop
 from .links import Links
-from .offer import Offer, offer_of
+from .offer import Offer, Told, look_again, look_of, offer_of
 from .wording import unload_sentence
 
 if TYPE_CHECKING:
@@ -77,56 +78,93 @@ class Session:
         self._tokens: dict[str, str] = {}
         self._keys: dict[str, str] = {}
         self._links = Links(self.registry, self._resources, self.access.meters)
+        self._told: dict[str, Told] = {}
         self._cards = Cards(self.snapshot, self.obey, can_show=has_widgets)
         self._app: FastAPI | None = None
         self._server: Server | None = None
         self._kernel_loop = KernelLoop.running()
         self._lock = threading.RLock()
 
-    def serve(self, model: object, given: Mapping[str, Any]) -> Endpoint:
-        """Serve `model`, or swap it in where its name is served. Raises `NbserveError`s, and changes nothing then."""
-        options = options_from(given, self._shared())
+    def serve(self, model: object, given: Mapping[str, Any], below: Iterable[Layer] = ()) -> Endpoint:
+        """Serve `model`, or swap it in where its name is served; `below` is what a file says beside what was given.
+
+        Raises `NbserveError`s, and changes nothing then.
+        """
+        settings = self.settled(Layer(GIVEN, given), *below)
+        return self.place(self.offer(model, settings.options), settings)
+
+    def serve_new(self, model: object, given: Mapping[str, Any], below: Iterable[Layer] = ()) -> Endpoint:
+        """Serve `model` under a name that nothing is served under yet. Raises `Conflict` too."""
+        name = self.settled(Layer(GIVEN, given), *below).options.wanted_name
+        if name is not None and name in self.registry:
+            raise Conflict(f"Something is served at /{name} already.", "Give this one a path of its own.")
+        return self.serve(model, given, below)
+
+    def settled(self, *own: Layer) -> Settings:
+        """What an endpoint is told by these layers, and by those of all endpoints. Raises `OptionError`."""
+        return Settings.of(*own, *self._shared())
+
+    def offer(self, model: object, options: Options) -> Offer:
+        """What can be served of `model`. Raises `ModelRefused`, and `LoadError` for a file that is none."""
         if isinstance(model, Endpoint):
             raise ModelRefused(f"{model.name} is an endpoint already.", "Serve the model itself.")
         if isinstance(model, Forgotten):
             model = model.restore()
-        offer = offer_of(model, options, self._namespace, self._household.source_of)
+        return offer_of(model, options, self._namespace, self._household.source_of)
+
+    @property
+    def look(self) -> Callable[[Any], Profile]:
+        """What looks at a model."""
+        return look_of(self._namespace)
+
+    def prepare(self, offer: Offer, settings: Settings) -> Served:
+        """What can be asked in this process, and is not served yet."""
+        name = settings.options.wanted_name or offer.name
+        catch_prints()
+        return self._made(name, offer, settings.options, self._coroutines(name, settings.options, None), None)
+
+    def place(self, offer: Offer, settings: Settings) -> Endpoint:
+        """Serve what was offered. Raises `NbserveError`s, and changes nothing then."""
+        options = settings.options
         name = options.wanted_name or offer.name
         with self._lock:
             before = self.registry.get(name)
             if options.wanted_name is None:
                 self._check_is_swap(name, before, offer)
-            coroutines = self._coroutines(name, options, before)
             self._check_free(name)
-            self._ensure_server(options)
-            served = Served(
-                name,
-                offer.component,
-                offer.profile,
-                options,
-                coroutines=coroutines,
-                around=self._household,
-                look=offer.look,
-                is_seen=offer.is_seen,
-                title=offer.title,
-                origin=offer.origin,
-                replaced=offer.replaced,
-                before=before,
-                lane=self._household.lane_of(model, options),
-            )
-            self._announce(served, offer.resource)
+            self._put(name, offer, settings, before)
         if before is not None:
             self._retire(before)
         if offer.advice:
             self._advise(offer.advice)
         return Endpoint.of(self, name)
 
-    def serve_new(self, model: object, given: Mapping[str, Any]) -> Endpoint:
-        """Serve `model` under a name that nothing is served under yet. Raises `Conflict` too."""
-        name = options_from(given, self._shared()).wanted_name
-        if name is not None and name in self.registry:
-            raise Conflict(f"Something is served at /{name} already.", "Give this one a path of its own.")
-        return self.serve(model, given)
+    def _put(self, name: str, offer: Offer, settings: Settings, before: Served | None) -> Served:
+        coroutines = self._coroutines(name, settings.options, before)
+        self._ensure_server(settings.options)
+        served = self._made(name, offer, settings.options, coroutines, before)
+        self._announce(served, offer.resource)
+        self._told[name] = Told(offer, settings)
+        return served
+
+    def _made(self, name: str, offer: Offer, options: Options, coroutines: Coroutines, before: Served | None) -> Served:
+        served = Served(
+            name,
+            offer.component,
+            offer.profile,
+            options,
+            coroutines=coroutines,
+            around=self._household,
+            look=offer.look,
+            is_seen=offer.is_seen,
+            title=offer.title,
+            origin=offer.origin,
+            replaced=offer.replaced,
+            before=before,
+            lane=offer.component.peek(lambda model: self._household.lane_of(model, options)),
+        )
+        served.component.load_deadline_s = options.load_deadline_s
+        return served
 
     def add_docs_at(self, path: str) -> None:
         """A second address of the documentation."""
@@ -144,6 +182,7 @@ class Session:
                 if name in issued:
                     self.access.revoke(issued.pop(name))
             self.access.forget(name)
+            self._told.pop(name, None)
             self._resources.remove(name)
         withdraw_endpoint(name)
         self._retire(served)
@@ -205,7 +244,7 @@ class Session:
 
     def set_budget(self) -> None:
         """The default budget of the session has changed."""
-        budget = options_from({}, self._shared()).budget
+        budget = self.settled().options.budget
         self._household.upkeep.budget_bytes = budget or None
         self._household.upkeep.make_room()
         self.changed()
@@ -218,12 +257,39 @@ class Session:
     def after_cell(self, *_: object) -> None:
         self.cells_ended += 1
 
+    def settings(self, name: str) -> Settings:
+        """What the endpoint was told, and what is to be in force with the next `refresh`. Raises `NotFound`."""
+        return self._told[self.registry[name].name].wanted
+
+    def tell(self, name: str, option: str, value: Any) -> None:
+        """Set an option of the endpoint, for the next `refresh`. Raises `NotFound`, `OptionError`."""
+        with self._lock:
+            told = self._told[self.registry[name].name]
+            if option in ("name", "path"):
+                raise OptionError(f"{name} is where it is called: a served endpoint keeps its name.", "Serve it anew.")
+            told.wanted = told.wanted.changed(option, value)
+
     def refresh(self, name: str) -> None:
-        """Analyse the endpoint's model again. Raises `NotFound`, `LoadError`, and what `analyse` raises."""
-        served = self.registry[name]
-        with served.component.lease() as model:
-            served.describe(analyse(unwrapped(model), namespace=dict(self._namespace)))
+        """Take over changed options, and analyse the endpoint's model again; nothing is loaded.
+
+        Requests go on meanwhile. Raises `NotFound`, `OptionError` (changing nothing), and what `analyse` raises.
+        """
+        served = self._retold(name)
+        look_again(served, self.look)
         self.changed()
+
+    def _retold(self, name: str) -> Served:
+        """The endpoint with the options that it was told; another one if they have changed."""
+        with self._lock:
+            before, told = self.registry[name], self._told[name]
+            if told.wanted is told.settings:
+                return before
+            wanted, told.wanted = told.wanted.over(self._shared()), told.settings
+            offer = told.offer.again(before, wanted.options)
+            served = self._put(name, offer, wanted, before)
+            served.version, served.served_at = before.version, before.served_at
+        self._retire(before)
+        return served
 
     def changed(self) -> None:
         """Let the cards show it at once."""
@@ -294,7 +360,6 @@ class Session:
             self._resources.remove(name)
         else:
             self._resources.put(name, resource)
-        served.component.load_deadline_s = served.options.load_deadline_s
         self.registry.put(served)
         self._keep_house(served)
         if name not in self._keys:
@@ -338,9 +403,10 @@ class Session:
                 f"Give this one a name of its own: --name NAME. To put it in the other's place: --name {name}.",
             )
 
-    def _shared(self) -> dict[str, Any]:
+    def _shared(self) -> tuple[Layer, ...]:
         """The defaults of all endpoints: what ``%config`` says, else the environment."""
-        return {**environment_options(), **self._settings()}
+        config, environment = Layer(CONFIG, self._settings(), True), Layer(ENVIRONMENT, environment_options(), True)
+        return config, environment
 
     def _advise(self, sentence: str) -> None:
         if self._is_watched:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import OptionError
+from ..settings import settings_table
 from .wording import unload_sentence
 
 if TYPE_CHECKING:
@@ -68,6 +69,15 @@ def _status(session: Session, name: str) -> None:
     _say("\n".join(session.text(each) for each in names) or "Nothing is served. Type %serve MODEL.")
 
 
+def _refresh(session: Session, name: str) -> None:
+    session.refresh(name)
+    _say(session.text(name))
+
+
+def _config(session: Session, name: str) -> None:
+    _say(settings_table(session.settings(name)))
+
+
 def _log(session: Session, name: str) -> None:
     _say("\n".join(session.registry[name].log.lines()) or f"{name} has printed nothing.")
 
@@ -86,6 +96,8 @@ VERBS: dict[str, Verb] = {
     "inspect": Verb("what the model is and takes, and how that is known", _inspect),
     "metadata": Verb("name, state, memory and counters, as a dict", _metadata),
     "status": Verb("one line an endpoint", _status, needs_name=False),
+    "refresh": Verb("look again at a model that has changed in place; nothing is loaded", _refresh),
+    "config": Verb("every option: its value, its default, and who has set it", _config),
     "log": Verb("what the model printed, warned and raised", _log),
     "help": Verb("this", _help, needs_name=False),
 }

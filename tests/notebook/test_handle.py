@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from nbserve import Endpoint
-from nbserve.errors import InputError, ModelError, NotFound
+from nbserve.errors import Conflict, InputError, ModelError, NotFound
 from nbserve.notebook.session import Session
 from tests.models import IRIS_ROWS, iris_frame, logistic_on_frame
 
@@ -316,7 +316,7 @@ def test_an_endpoint_can_be_made_first_and_served_later(shell: Any) -> None:
     endpoint = Endpoint(Model(), name="later")
     assert repr(endpoint) == "<Endpoint later, not served yet>"
     assert endpoint.state == "unloaded"
-    with pytest.raises(NotFound, match=r"not served yet\. Call \.serve"):
+    with pytest.raises(Conflict, match=r"not loaded yet\. Call \.load\(\) first, or \.serve"):
         endpoint.predict([[1]])
     assert endpoint.serve() is endpoint
     assert endpoint.serve() is endpoint

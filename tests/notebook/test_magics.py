@@ -178,6 +178,25 @@ def test_the_verbs_do_what_they_say(shell: Any) -> None:
     assert shell.run("%nbserve log").check().stdout == "model has printed nothing.\n"
 
 
+def test_the_settings_are_shown_with_who_has_set_them(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBSERVE_IDLE", "10m")
+    shell.variables["model"] = lambda X: X
+    shell.run("%config Nbserve.queue = 7").check()
+    shell.run("%serve model --threads 2").check()
+    rows = [line.split() for line in shell.run("%nbserve config").check().stdout.splitlines()]
+    for row in (
+        ["threads", "2", "1", "given"],
+        ["queue", "7", "1024", "%config"],
+        ["idle_s", "600.0", "–", "environment"],
+    ):
+        assert row in rows
+    shell.run("import nbserve; nbserve.get('model').options.threads = 3").check()
+    assert ["threads", "3"] in [
+        line.split()[:2] for line in shell.run("%nbserve config model").check().stdout.splitlines()
+    ]
+    assert shell.run("%nbserve refresh model").check().stdout.startswith("model · loaded")
+
+
 def test_status_of_nothing_is_a_sentence(shell: Any) -> None:
     assert shell.run("%nbserve status").check().stdout == "Nothing is served. Type %serve MODEL.\n"
 
