@@ -148,6 +148,18 @@ def _choice(*choices: str) -> Callable[[Any], str]:
     return read
 
 
+def _names(given: Any) -> tuple[str, ...]:
+    """``age,name``, or the names in a list."""
+    allowed = "names of fields, separated by commas, such as age,name"
+    names = given.split(",") if isinstance(given, str) else given
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
+        raise ValueError(allowed)
+    read = tuple(sorted({name.strip() for name in names}))
+    if not read or "" in read:
+        raise ValueError(allowed)
+    return read
+
+
 _batch_word = _choice("auto", "on", "off")
 
 
@@ -201,6 +213,8 @@ OPTIONS: tuple[Option, ...] = (
         "memory for all loaded models of the session, such as 2GB, or none; those least recently used leave first",
         "SIZE",
     ),
+    Option("capture", True, _switch, "keep none of the requests and answers for the traffic to be looked at", None),
+    Option("mask", None, _names, "fields whose values are kept and shown nowhere in the traffic: age,name", "FIELDS"),
 )
 
 
@@ -226,6 +240,8 @@ class Options:
     load_deadline_s: float = 600.0
     idle_s: float | None = None
     budget: int | None = None
+    capture: bool = True
+    mask: tuple[str, ...] | None = None
 
     @property
     def wanted_name(self) -> str | None:

@@ -63,6 +63,11 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("max_rows", 1_000_000_000, 1_000_000_000),
     ("loop", "own", "own"),
     ("loop", "kernel", "kernel"),
+    ("capture", False, False),
+    ("capture", "on", True),
+    ("mask", "age", ("age",)),
+    ("mask", " name, age,name ", ("age", "name")),
+    ("mask", ["the name", "age"], ("age", "the name")),
 ]
 
 BAD: list[tuple[str, Any, str]] = [
@@ -126,6 +131,13 @@ BAD: list[tuple[str, Any, str]] = [
     ("max_rows", 1_000_000_001, "a whole number from 1 to 1000000000"),
     ("loop", "main", "'own' or 'kernel'"),
     ("loop", 1, "'own' or 'kernel'"),
+    ("capture", "some", "True or False"),
+    ("capture", 0, "True or False"),
+    ("mask", "", "names of fields"),
+    ("mask", "age,", "names of fields"),
+    ("mask", [], "names of fields"),
+    ("mask", ["age", 1], "names of fields"),
+    ("mask", True, "names of fields"),
 ]
 
 
@@ -172,6 +184,7 @@ def test_the_flags_are_what_people_type() -> None:
         *("--max-requests", "--max-rows", "--deadline", "--body-limit"),
         "--loop",
         *("--eager", "--trust", "--load-deadline", "--idle", "--budget"),
+        *("--no-capture", "--mask"),
     ]
     assert all(option.help and option.help[-1] != "." for option in OPTIONS)
 

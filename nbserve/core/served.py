@@ -16,7 +16,9 @@ from .codecs import to_plain
 from .component import Component
 from .custom import DrivenSource, Model, unwrapped
 from .engines import Lane
+from .exchanges import Exchanges
 from .lifecycle import State, UnloadReport
+from .masking import Mask
 from .memory import give_back, resident_bytes
 from .output import Log, writing_to
 from .schema import Profile, Signature
@@ -25,7 +27,7 @@ from .traffic import Traffic
 
 __all__ = ["BUILT_IN", "Served", "Surroundings"]
 
-BUILT_IN = frozenset({"inspect", "load", "metadata", "shares", "unload"})
+BUILT_IN = frozenset({"inspect", "load", "metadata", "shares", "traffic", "unload"})
 """Routes of every endpoint; a model's method of such a name is not served."""
 
 
@@ -94,6 +96,7 @@ class Served(Callee):
         self.replaced = replaced
         self.version: int = 1 if before is None else before.version + 1
         self.traffic: Traffic = Traffic() if before is None else before.traffic
+        self.exchanges = _exchanges(options, before)
         self.served_at = datetime.now(UTC)
         self._around = around
         self._look = look
@@ -268,9 +271,22 @@ class Served(Callee):
             "idle_unload_in_s": _rounded(around["idle_unload_in_s"]),
             "loading": self._loading(),
             "counters": {**self.traffic.counters(), "loads": component.loads, "unloads": component.unloads},
+            "rate": self.traffic.rate(),
             "latency_ms": self.traffic.latency_ms(),
             "methods": list(self.methods),
         }
+
+    def captured(self) -> dict[str, Any]:
+        """The newest requests, the newest first; of each, `exchange` tells what was asked and answered."""
+        kept = self.exchanges
+        lines = [] if kept is None else kept.lines()
+        return {"captures": kept is not None, "captured_bytes": 0 if kept is None else kept.bytes, "exchanges": lines}
+
+    def exchange(self, ident: str) -> dict[str, Any]:
+        """One of them. Raises `NotFound`."""
+        if self.exchanges is None:
+            raise NotFound(f"{self.name} keeps no requests.", "Serve it without --no-capture.")
+        return self.exchanges.find(ident)
 
     def inspect(self) -> Any:
         """What the model is and takes; a `Model` of the user's says it itself. Raises `LoadError`.
@@ -313,6 +329,15 @@ def _weakly(model: object) -> weakref.ref[Any] | None:
 def _says_itself(model: Any) -> bool:
     """Whether the model is a user's `Model` that says what it is."""
     return isinstance(model, Model) and type(model).inspect is not Model.inspect
+
+
+def _exchanges(options: Options, before: Served | None) -> Exchanges | None:
+    """Where requests are kept, over swaps; what was kept under another mask, or against the present wish, is let go."""
+    if not options.capture:
+        return None
+    if before is not None and before.exchanges is not None and before.options.mask == options.mask:
+        return before.exchanges
+    return Exchanges(None if options.mask is None else Mask(options.mask))
 
 
 def _rounded(seconds: float | None) -> float | None:

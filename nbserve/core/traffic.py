@@ -16,6 +16,9 @@ REMEMBERED = 512
 
 HISTORY_S = 60
 
+RATE_S = 10
+"""The requests of so many seconds tell how many come in one."""
+
 
 @dataclass(slots=True)
 class _Second:
@@ -82,6 +85,14 @@ class Traffic:
         with self._lock:
             newest = sorted(self._latencies_ms)
         return {"p50": percentile(newest, 0.5), "p99": percentile(newest, 0.99)}
+
+    def rate(self) -> float:
+        """Requests a second, lately."""
+        now = self._clock()
+        first = int(now) - RATE_S + 1
+        with self._lock:
+            requests = sum(each.requests for each in self._seconds if each.at_s >= first)
+        return round(requests / max(1.0, now - first), 2)
 
     def history(self) -> list[list[Any]]:
         """``[second, requests, errors, p50 ms, p99 ms]`` of each of the last 60 s in which anything was asked."""

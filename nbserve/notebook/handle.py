@@ -167,6 +167,14 @@ class Endpoint:
         """What ``GET /{name}/metadata/`` answers; never loads."""
         return self._served.metadata()
 
+    def traffic(self) -> dict[str, Any]:
+        """What ``GET /{name}/traffic/`` answers: the newest requests, with time, caller, rows, ms and status."""
+        return self._served.captured()
+
+    def exchange(self, ident: str) -> dict[str, Any]:
+        """One of them with what was asked and answered; `ident` is its X-Predict-id. Raises `NotFound`."""
+        return self._served.exchange(ident)
+
     def predict(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
         """The value of "predict_result" for the same arguments over HTTP: ``ep.predict(X=rows)``.
 

@@ -314,6 +314,14 @@ class Session:
             return "Stopped."
         raise OptionError(f"There is no order {order!r}.")
 
+    def traffic(self, name: str) -> dict[str, Any]:
+        """The endpoint's newest requests: what ``GET /{name}/traffic/`` answers. Raises `NotFound`."""
+        return self.registry[name].captured()
+
+    def exchange(self, name: str, ident: str) -> dict[str, Any]:
+        """One of them with what was asked and answered. Raises `NotFound`."""
+        return self.registry[name].exchange(ident)
+
     def text(self, name: str) -> str:
         from .still import as_text
 

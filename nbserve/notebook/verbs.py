@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError
 from ..settings import settings_table
-from .wording import unload_sentence
+from .wording import traffic_table, unload_sentence
 
 if TYPE_CHECKING:
     from .session import Session
@@ -82,6 +82,10 @@ def _log(session: Session, name: str) -> None:
     _say("\n".join(session.registry[name].log.lines()) or f"{name} has printed nothing.")
 
 
+def _traffic(session: Session, name: str) -> None:
+    _say(traffic_table(session.traffic(name)))
+
+
 def _say(text: str) -> None:
     print(text)  # noqa: T201 - the answer to what the user typed
 
@@ -99,5 +103,6 @@ VERBS: dict[str, Verb] = {
     "refresh": Verb("look again at a model that has changed in place; nothing is loaded", _refresh),
     "config": Verb("every option: its value, its default, and who has set it", _config),
     "log": Verb("what the model printed, warned and raised", _log),
+    "traffic": Verb("the newest requests: time, caller, rows, ms, status", _traffic),
     "help": Verb("this", _help, needs_name=False),
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+from datetime import datetime
 from typing import Any
 
 from ..core.lifecycle import UnloadReport
 
-__all__ = ["curl_line", "megabytes", "unload_sentence"]
+__all__ = ["curl_line", "megabytes", "traffic_table", "unload_sentence"]
 
 
 def curl_line(url: str, token: str | None, body: dict[str, Any]) -> str:
@@ -22,6 +23,30 @@ def curl_line(url: str, token: str | None, body: dict[str, Any]) -> str:
 
 def megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 50_000 else f"{size_bytes / 1e3:.1f} kB"
+
+
+def traffic_table(told: dict[str, Any]) -> str:
+    """The newest requests, a line each, in local time; the newest last, beside the prompt."""
+    if not told["captures"]:
+        return "Requests are not kept: it is served with --no-capture."
+    if not told["exchanges"]:
+        return "Nobody has asked yet."
+    rows = [_HEADS, *map(_cells, reversed(told["exchanges"]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    set_ = (str.ljust, str.ljust, str.ljust, str.rjust, str.rjust, str.rjust)
+    return "\n".join(
+        "  ".join(put(cell, width) for put, cell, width in zip(set_, row, widths, strict=True)) for row in rows
+    )
+
+
+_HEADS = ("time", "caller", "method", "rows", "ms", "status")
+
+
+def _cells(exchange: dict[str, Any]) -> tuple[str, ...]:
+    at = datetime.fromisoformat(exchange["at"]).astimezone()
+    rows = "" if exchange["rows"] is None else str(exchange["rows"])
+    ms = f"{exchange['ms']:.1f}"
+    return (f"{at:%H:%M:%S}", exchange["caller"], exchange["method"], rows, ms, str(exchange["status"]))
 
 
 def unload_sentence(report: UnloadReport) -> str:

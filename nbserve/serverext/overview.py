@@ -32,7 +32,19 @@ _OWN = ("endpoints.css", "endpoints.js")
 _SHARED = ("dom.js", "gauge.js", "icon.svg", "moment.js", "page.css")
 """Of the pages that kernels serve: read as files, since importing their package would import the web floor."""
 
-_TOLD = ("title", "version", "source", "state", "loaded", "reason", "memory", "last_used_s", "loading", "counters")
+_TOLD = (
+    "title",
+    "version",
+    "source",
+    "state",
+    "loaded",
+    "reason",
+    "memory",
+    "last_used_s",
+    "loading",
+    "counters",
+    "rate",
+)
 SILENT = "silent"
 """The state of an endpoint that does not answer: its kernel is stopped, or its model holds the interpreter."""
 

@@ -6,13 +6,15 @@ import hashlib
 import secrets
 import threading
 from dataclasses import dataclass
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from ..errors import TokenMissing, TokenRefused
 from .asgi import Scope, header
 from .meters import Meter, Meters
 
-__all__ = ["Access", "Grant", "token_in"]
+__all__ = ["Access", "Grant", "caller_of", "token_in"]
+
+LONGEST_CALLER = 100
 
 _LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
@@ -150,6 +152,18 @@ def _missing(scope: Scope) -> TokenMissing:
         "This token is not one that was issued here." if has_one else "A token is needed.",
         "Send it as 'Authorization: Bearer TOKEN' or '?token=TOKEN'; the endpoint's card shows it.",
     )
+
+
+def caller_of(scope: Scope, grant: Grant) -> str:
+    """Who asks, in the owner's eyes: whom he has given a link, the user whom the Jupyter server names, or an address."""
+    if grant.meter is not None and grant.meter.share.label:
+        return grant.meter.share.label
+    if grant.is_key:
+        user = header(scope, b"x-nbserve-user")
+        if user:
+            return "".join(filter(str.isprintable, unquote(user)))[:LONGEST_CALLER]
+    client = scope.get("client")
+    return str(client[0]) if client else ""
 
 
 def token_in(scope: Scope) -> str | None:

@@ -13,7 +13,9 @@ from ..errors import Busy, MethodNotAllowed, NbserveError, TokenMissing
 
 __all__ = [
     "STATUS",
+    "Captured",
     "Error",
+    "Exchange",
     "Health",
     "Inspection",
     "Metadata",
@@ -125,6 +127,7 @@ class Metadata(BaseModel):
     )
     loading: Loading | None
     counters: Counters
+    rate: float = Field(description="Requests a second, over the last ten.")
     latency_ms: Latency
     methods: list[str]
 
@@ -144,6 +147,36 @@ class Unloaded(BaseModel):
     resident_after_bytes: int
     holders: list[str] = Field(description="Who still holds the model.")
     forgotten: list[str] = Field(description="Which names in the notebook were let go of.")
+
+
+class ExchangeLine(BaseModel):
+    """One request, as a list shows it."""
+
+    id: str = Field(description="As in the header X-Predict-id.")
+    at: str = Field(description="When it was answered.")
+    caller: str = Field(description="The user of the Jupyter server, else an address; notebook: called from there.")
+    method: str
+    rows: int | None
+    ms: float = Field(description="What the caller waited.")
+    status: int
+
+
+class Captured(BaseModel):
+    captures: bool = Field(description="Whether requests are kept; not with --no-capture.")
+    captured_bytes: int = Field(description="What is kept of their bodies.")
+    exchanges: list[ExchangeLine] = Field(description="The newest first.")
+
+
+class Exchange(ExchangeLine):
+    """One request with its answer; fields that are marked by --mask are masked."""
+
+    query: str
+    request_type: str
+    request_bytes: int = Field(description="As it was sent.")
+    request: str = Field(description="The beginning of what was sent, or why there is nothing to be seen.")
+    answer_type: str
+    answer_bytes: int
+    answer: str
 
 
 class Stopped(BaseModel):

@@ -20,10 +20,14 @@ __all__ = [
     "said_at_once",
     "send_body",
     "take_in",
+    "take_out_ours",
     "wants_page",
 ]
 
 _PREFIX = re.compile(r"(?:/[\w.~%!$&'()*+,;=:@-]+)+")
+
+OURS = b"x-nbserve-"
+"""What the names of headers begin with that the Jupyter server tells the kernel something by."""
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -89,6 +93,11 @@ def take_in(scope: Scope, name: str) -> None:
     """Keep a header for ourselves: it is at `nbserve.{name}` then, and no longer among those of the request."""
     scope[f"nbserve.{name}"] = header(scope, name.encode())
     scope["headers"] = [each for each in scope["headers"] if each[0] != name.encode()]
+
+
+def take_out_ours(scope: Scope) -> None:
+    """Headers that the Jupyter server alone may set are for no code of the user's, whoever sent them."""
+    scope["headers"] = [each for each in scope["headers"] if not each[0].startswith(OURS)]
 
 
 def wants_page(scope: Mapping[str, Any]) -> bool:

@@ -13,10 +13,10 @@ from ..core.output import Log
 from ..core.registry import Registry
 from ..core.served import Served
 from ..errors import BodyTooLarge, MethodNotAllowed, NbserveError
-from .access import Access, Grant
+from .access import Access, Grant, caller_of
 from .answers import STATUS, error_body, error_headers
 from .app import error_response, route_failed
-from .asgi import Headers, Receive, Scope, Send, headers_of, note_prefix, take_in, wants_page
+from .asgi import Headers, Receive, Scope, Send, headers_of, note_prefix, take_in, take_out_ours, wants_page
 from .meters import Meter, metered
 from .patience import Patience
 from .predict import Reply, predict, refusal, refuse_large, send_error
@@ -32,11 +32,11 @@ BODY_LIMIT = 64 * 1024**2
 class Exchange(Protocol):
     """One whole request to a model's method, and who waits for the answer on a connection."""
 
-    def begin(self, served: Served, patience: Patience, meter: Meter | None = None) -> None:
+    def begin(self, served: Served, method: str, caller: str, patience: Patience, meter: Meter | None = None) -> None:
         """It is let in."""
         ...
 
-    def ask(self, method: str, headers: Headers, sent: bytes) -> None:
+    def ask(self, headers: Headers, sent: bytes) -> None:
         """Pass it on to the model."""
         ...
 
@@ -93,26 +93,29 @@ class Door:
     def answer(self, served: Served, method: str, scope: Scope, sent: bytes, exchange: Exchange) -> None:
         """The same as a call for one whole request to a model's method, to which `exchange` replies."""
         try:
-            meter = self._access.admit(scope, served.name).begin("POST", method)
+            grant = self._access.admit(scope, served.name)
+            meter, caller = grant.begin("POST", method), caller_of(scope, grant)
         except NbserveError as error:
             exchange.reply(refusal(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 400
             exchange.reply(refusal(self._failed(error)))
         else:
-            exchange.begin(served, self.patience_of(served), meter)
-            exchange.ask(method, headers_of(scope), sent)
+            exchange.begin(served, method, caller, self.patience_of(served), meter)
+            exchange.ask(headers_of(scope), sent)
 
-    def expects(self, served: Served, scope: Scope) -> bool:
-        """Whether the caller may ask, and says that his body is of a length that is read.
+    def expected(self, served: Served, scope: Scope) -> str | None:
+        """Who asks, if he may, and says that his body is of a length that is read.
 
         Whoever comes by a link is let in in the usual way: his meter is asked once.
         """
         length = headers_of(scope).get(b"content-length", b"")
+        if not length.isdigit() or int(length) > served.options.body_limit:
+            return None
         try:
             grant = self._access.admit(scope, served.name)
         except Exception:  # noqa: BLE001 - whatever it is, he is told in the usual way
-            return False
-        return grant.meter is None and length.isdigit() and int(length) <= served.options.body_limit
+            return None
+        return caller_of(scope, grant) if grant.meter is None else None
 
     def _failed(self, error: Exception) -> NbserveError:
         self._log.write("".join(traceback.format_exception(error)))
@@ -132,12 +135,15 @@ class Door:
 
     def _admit_to(self, name: str, scope: Scope) -> Grant:
         grant = self._access.admit(scope, name)
+        scope["nbserve.caller"] = caller_of(scope, grant)
         if grant.is_key or grant.meter is not None:  # a route of the user's might show them to its visitor
-            for own in ("x-nbserve-page-token", "x-nbserve-share", "authorization"):
+            for own in ("x-nbserve-page-token", "authorization"):
                 take_in(scope, own)
+        take_out_ours(scope)
         return grant
 
     def _admit_to_session(self, scope: Scope) -> Grant:
+        take_out_ours(scope)
         if is_listing(scope):
             return self._access.admit_to_pages(scope)
         return self._access.admit_to_routes(scope)

@@ -71,12 +71,12 @@ class Line(HttpToolsProtocol):
             self._door.answer(served, method, cast(Scope, self.scope), sent, exchange)
         elif self._exchange is not None:
             self._stop_waiting()
-            self._exchange.ask(method, headers_of(self.scope), sent)
+            self._exchange.ask(headers_of(self.scope), sent)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._called is not None and self._deadline is None:
-            self._wait_for_rest(self._called[0])
+            self._wait_for_rest(*self._called)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -94,10 +94,11 @@ class Line(HttpToolsProtocol):
 
     # --- a body that comes in several pieces
 
-    def _wait_for_rest(self, served: Served) -> None:
+    def _wait_for_rest(self, served: Served, method: str) -> None:
         """Here, if it is known who sends how much of it; else as ASGI does."""
-        if self._door.expects(served, cast(Scope, self.scope)):
-            self._begin_exchange().begin(served, self._door.patience_of(served))
+        caller = self._door.expected(served, cast(Scope, self.scope))
+        if caller is not None:
+            self._begin_exchange().begin(served, method, caller, self._door.patience_of(served))
             self._deadline = self.loop.call_later(served.options.deadline_s, self._give_up, served.options.deadline_s)
             return
         self._called = None
@@ -143,16 +144,16 @@ class Exchange:
         self.disconnected = False
         self.keep_alive = True
 
-    def begin(self, served: Served, patience: Patience, meter: Meter | None = None) -> None:
+    def begin(self, served: Served, method: str, caller: str, patience: Patience, meter: Meter | None = None) -> None:
         """It is let in: from here on it is counted."""
         self._patience = patience
-        self._prediction = Prediction(served, patience.loop, meter)
+        self._prediction = Prediction(served, method, caller, patience.loop, meter)
 
-    def ask(self, method: str, headers: Headers, sent: bytes) -> None:
+    def ask(self, headers: Headers, sent: bytes) -> None:
         """It is complete: what it comes to is replied in time."""
         assert self._prediction is not None
         try:
-            self._prediction.ask(method, headers, sent, self, self._patience.limit)
+            self._prediction.ask(headers, sent, self, self._patience.limit)
         except Exception as error:  # noqa: BLE001 - it is told
             self.set_exception(error)
 

@@ -15,7 +15,7 @@ from ..core.calls import Method
 from ..core.codecs import MEDIA, Medium, request_schema, response_schema
 from ..core.schema import Parameter, Signature
 from ..core.served import Served
-from .answers import Error, Health, Inspection, Metadata, Ready, Stopped, Unloaded
+from .answers import Captured, Error, Exchange, Health, Inspection, Metadata, Ready, Stopped, Unloaded
 from .resources import ResourceRoutes
 from .resources.handlers import ResourceRoute
 
@@ -129,6 +129,7 @@ def _endpoint_paths(served: Served) -> dict[str, Any]:
         ("get", "metadata", "State, memory and counters; never loads", ("The state.", _ref(Metadata)), {}),
         ("post", "load", "Bring the model into memory", ("It is loaded.", _ref(Metadata)), load_fault),
         ("post", "unload", "Let the model's memory go", ("What came back.", _ref(Unloaded)), spill_fault),
+        ("get", "traffic", "The newest requests; for the owner", ("They are.", _ref(Captured)), {}),
         ("delete", "", "Serve it no more; the owner may", ("It is stopped.", _ref(Stopped)), {}),
     )
     for verb, last, summary, answer, faults in fixed:
@@ -137,7 +138,16 @@ def _endpoint_paths(served: Served) -> dict[str, Any]:
         operation = _operation(summary, name, {200: answer}, _ACCESS_FAULTS | faults)
         path = f"/{name}/{last}/" if last else f"/{name}/"
         paths[path] = {verb: operation | {"operationId": f"{name}_{last or 'stop'}"}}
+    if "traffic" not in served.replaced:
+        paths[f"/{name}/traffic/{{id}}/"] = {"get": _exchange(name)}
     return paths
+
+
+def _exchange(name: str) -> dict[str, Any]:
+    text = "One request with its answer; for the owner"
+    operation = _operation(text, name, {200: ("It is.", _ref(Exchange))}, _ACCESS_FAULTS | {404: "It is not kept."})
+    ident = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+    return operation | {"operationId": f"{name}_exchange", "parameters": [ident]}
 
 
 def _predict(served: Served, method: Method) -> dict[str, Any]:
@@ -200,7 +210,7 @@ def _summary(served: Served) -> str:
 def _add_components(document: dict[str, Any]) -> None:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (Error, Health, Inspection, Metadata, Ready, Stopped, Unloaded):
+    for model in (Captured, Error, Exchange, Health, Inspection, Metadata, Ready, Stopped, Unloaded):
         schema = model.model_json_schema(ref_template=_REF)
         parts = schema.pop("$defs", {}) | {model.__name__: schema}
         schemas |= {_OURS.format(model=name): part for name, part in parts.items()}

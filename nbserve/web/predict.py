@@ -8,15 +8,16 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any, NamedTuple
 
 from ..core.calls import Method
 from ..core.codecs import Body, Bounds, Medium, accepted, arguments_of, encode, sent_as
+from ..core.exchanges import Exchange, Exchanges
 from ..core.schema import Signature
 from ..core.served import Served
 from ..core.sharing import Answer, Caller
-from ..errors import BodyIncomplete, BodyTooLarge, Busy, MediaTypeError, NbserveError, NotAcceptable
+from ..errors import LONGEST_NAME, BodyIncomplete, BodyTooLarge, Busy, MediaTypeError, NbserveError, NotAcceptable
 from ..options import Options
 from .answers import STATUS, error_bytes, error_headers
 from .asgi import Headers, Receive, Scope, Send, header, headers_of, said_at_once, send_body
@@ -46,12 +47,30 @@ class Reply(NamedTuple):
 class Prediction:
     """One request to a model's method, on a loop: counted from its beginning to its answer, also by a share's meter."""
 
-    __slots__ = ("_began", "_is_let_in", "_loop", "_meter", "_served", "_wanted", "predict_id")
+    __slots__ = (
+        "_began",
+        "_caller",
+        "_is_let_in",
+        "_loop",
+        "_meter",
+        "_method",
+        "_query",
+        "_sent",
+        "_sent_as",
+        "_served",
+        "_wanted",
+        "predict_id",
+    )
 
-    def __init__(self, served: Served, loop: asyncio.AbstractEventLoop, meter: Meter | None = None) -> None:
+    def __init__(
+        self, served: Served, method: str, caller: str, loop: asyncio.AbstractEventLoop, meter: Meter | None = None
+    ) -> None:
         self._served = served
+        self._method = method
+        self._caller = caller
         self._loop = loop
         self._meter = meter
+        self._sent, self._sent_as, self._query = b"", JSON, b""
         self.predict_id = b"%032x" % _ids.getrandbits(128)
         self._wanted: Medium | None = None
         self._is_let_in = False
@@ -61,7 +80,6 @@ class Prediction:
 
     def ask(
         self,
-        method: str,
         headers: Headers,
         sent: bytes,
         caller: Caller,
@@ -69,11 +87,12 @@ class Prediction:
         query: bytes = b"",
     ) -> None:
         """Pass the body on to the model, if it is one. Raises `NbserveError`s."""
+        self._sent, self._sent_as, self._query = sent, headers.get(b"content-type", JSON), query
         options = self._served.options
         if len(sent) > options.body_limit:
             raise _too_large(options.body_limit)
-        _check_coding(headers)
-        asked = self._served.method(method)
+        self._check_coding(headers)
+        asked = self._served.method(self._method)
         if options.max_requests is not None:
             self._let_in(options.max_requests, asked)
         body = self._body(headers, sent, query)
@@ -115,28 +134,63 @@ class Prediction:
         """Raises `QuotaUsed`; nothing is counted then."""
         if self._meter is not None:
             self._meter.take(answer.rows)
-        self.end(answer.rows, is_error=False)
         headers = [(b"x-predict-id", self.predict_id)]
-        if self._wanted is not None:
-            return Reply(200, answer.value, headers, self._wanted.answered_as.encode())
-        return Reply(200, b'{"predict_result":' + answer.value + b"}", headers)
+        if self._wanted is None:
+            reply = Reply(200, b'{"predict_result":' + answer.value + b"}", headers)
+        else:
+            reply = Reply(200, answer.value, headers, self._wanted.answered_as.encode())
+        self.end(answer.rows, reply)
+        return reply
 
     def failed(self, error: BaseException) -> Reply:
-        self.end(None, is_error=True)
         if not isinstance(error, NbserveError):  # a fault of ours is answered like any other
             self._served.log.write("".join(traceback.format_exception(error)))
             remedy = f"Its traceback is in the endpoint's log: %nbserve log {self._served.name}"
             error = NbserveError("The server failed.", remedy)
-        return refusal(error, self.predict_id)
+        reply = refusal(error, self.predict_id)
+        self.end(None, reply)
+        return reply
 
-    def end(self, rows: int | None, *, is_error: bool) -> None:
+    def end(self, rows: int | None, reply: Reply | None) -> None:
+        """It has its answer, or (None) there will not be any."""
         haste.end(self._loop)
         if self._is_let_in:
             self._is_let_in = False
             self._served.traffic.let_out()
+        is_error = reply is None or reply.status != 200
         if self._meter is not None:
             self._meter.end(is_error=is_error)
-        self._served.traffic.end(perf_counter() - self._began, rows, is_error)
+        served, took_s = self._served, perf_counter() - self._began
+        served.traffic.end(took_s, rows, is_error)
+        if served.exchanges is not None and reply is not None:
+            self._note(served.exchanges, rows, took_s, reply)
+
+    def _note(self, exchanges: Exchanges, rows: int | None, took_s: float, reply: Reply) -> None:
+        sent, (status, body, _, answered_as) = self._sent, reply
+        exchange = Exchange(
+            self.predict_id,
+            time(),
+            self._caller,
+            self._method[:LONGEST_NAME],
+            rows,
+            took_s,
+            status,
+            sent,
+            self._sent_as,
+            len(sent),
+            body,
+            answered_as,
+            len(body),
+            self._query,
+        )
+        method = self._served.methods.get(self._method)
+        exchanges.note(exchange, None if method is None else method.signature)
+
+    def _check_coding(self, headers: Headers) -> None:
+        coding = headers.get(b"content-encoding", b"identity")
+        if coding != b"identity":
+            self._sent_as = coding
+            raise MediaTypeError("A compressed body is not read here.", "Send it without Content-Encoding.")
 
 
 async def predict(
@@ -149,7 +203,7 @@ async def predict(
     meter: Meter | None = None,
 ) -> None:
     """Answer one request to a model's method. Reading and answering may take as long as the deadline each."""
-    prediction = Prediction(served, patience.loop, meter)
+    prediction = Prediction(served, method, scope["nbserve.caller"], patience.loop, meter)
     try:
         headers = headers_of(scope)
         _check_length(headers, served.options.body_limit)
@@ -162,12 +216,12 @@ async def predict(
             await _described_in_time(served)
         future = patience.loop.create_future()
         watch = partial(patience.watch, receive=receive)
-        prediction.ask(method, headers, sent, future, watch, scope["query_string"])
+        prediction.ask(headers, sent, future, watch, scope["query_string"])
         reply = prediction.answered(await future)
     except Exception as error:  # noqa: BLE001 - it is told
         reply = prediction.failed(error)
     except BaseException:
-        prediction.end(None, is_error=True)
+        prediction.end(None, None)
         raise
     await _send(scope, send, reply)
 
@@ -236,11 +290,6 @@ async def _send(scope: Scope, send: Send, reply: Reply) -> None:
         # the body was never asked for, and what comes next may be none
         reply.headers.append((b"connection", b"close"))
     await send_body(send, reply.status, reply.content_type, reply.body, reply.headers)
-
-
-def _check_coding(headers: Headers) -> None:
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise MediaTypeError("A compressed body is not read here.", "Send it without Content-Encoding.")
 
 
 def _written(medium: Medium, signature: Signature, answer: Any) -> bytes:

@@ -16,7 +16,7 @@ from ..core.served import Served
 from ..errors import NotFound, TokenRefused
 from . import pages
 from .access import Grant
-from .answers import Health, Metadata, Ready, Stopped, Unloaded
+from .answers import Captured, Exchange, Health, Metadata, Ready, Stopped, Unloaded
 from .asgi import Scope, wants_page
 from .meters import Meter
 from .openapi import describe, describe_one
@@ -68,7 +68,7 @@ class EndpointRoute(SessionRoute):
         if match is Match.NONE:
             return match, child
         served = scope["app"].state.registry.get(child["path_params"]["name"])
-        if served is None or self.path.partition("}")[2].strip("/") in served.replaced:
+        if served is None or self.path.split("/")[2] in served.replaced:
             return Match.NONE, {}
         return match, child
 
@@ -148,6 +148,26 @@ async def load(served: Endpoint) -> Metadata:
 @endpoint_routes.post("/{name}/unload/")
 async def unload(served: Endpoint) -> Unloaded:
     return Unloaded(**(await in_thread(served, served.unload, waits=True)).to_dict())
+
+
+@endpoint_routes.get("/{name}/traffic/")
+async def traffic(served: Endpoint, request: Request) -> Captured:
+    _refuse_visitors(served, request)
+    return await in_thread(served, lambda: Captured(**served.captured()))
+
+
+@endpoint_routes.get("/{name}/traffic/{ident}/")
+async def exchange(served: Endpoint, ident: str, request: Request) -> Exchange:
+    _refuse_visitors(served, request)
+    return await in_thread(served, lambda: Exchange(**served.exchange(ident)))
+
+
+def _refuse_visitors(served: Served, request: Request) -> None:
+    """What others have asked is the owner's to see. Raises `TokenRefused`."""
+    if not grant_of(request).owns(served.name):
+        raise TokenRefused(
+            "This token does not show the traffic.", "Look at it in the notebook: %nbserve traffic NAME."
+        )
 
 
 async def _stop(served: Served, request: Request) -> Response:
