@@ -155,7 +155,7 @@ def _missing(scope: Scope) -> TokenMissing:
 
 
 def caller_of(scope: Scope, grant: Grant) -> str:
-    """Who asks, in the owner's eyes: whom he has given a link, the user whom the Jupyter server names, or an address."""
+    """Who asks, in the owner's eyes: whom a link was given to, the user at the Jupyter server, or an address."""
     if grant.meter is not None and grant.meter.share.label:
         return grant.meter.share.label
     if grant.is_key:

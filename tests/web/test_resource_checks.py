@@ -284,6 +284,8 @@ def test_the_document_shows_what_a_resource_answers(serve: Serve, caller: Caller
         "/m/unload/": {"get"},
         "/m/inspect/": {"get"},
         "/m/metadata/": {"get"},
+        "/m/traffic/": {"get"},
+        "/m/traffic/{id}/": {"get"},
         "/m/load/": {"post"},
     }
     score = paths["/m/score/{number}/"]["post"]
