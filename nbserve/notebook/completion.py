@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.loaders import SUFFIXES
+from ..terms import TERMS
 from .current import current_session
 from .lines import NBSERVE, SERVE, UNSERVE
 from .naming import is_hidden
@@ -17,6 +18,9 @@ from .verbs import VERBS
 __all__ = ["install", "remove"]
 
 _LINE = re.compile(r"^\s*%{0,2}(?P<magic>serve|unserve|nbserve)[ \t]+(?P<typed>.*)$")
+
+_TERMS = {term.flag for term in TERMS if term.metavar is not None}
+"""What is followed by something that only whoever types it knows."""
 
 _CHOICES = {"--loop": ("own", "kernel")}
 
@@ -69,6 +73,10 @@ def _words(magic: str, before: list[str], prefix: str, namespace: dict[str, Any]
         return [*_variables(namespace), *_files(prefix)]
     if magic == "nbserve" and not before:
         return [(verb, "verb") for verb in VERBS]
+    if magic == "nbserve" and before[-1] in _TERMS:
+        return []
+    if magic == "nbserve" and before[0] == "revoke":
+        return [*_links(), *_endpoints()]
     return _endpoints()
 
 
@@ -92,6 +100,10 @@ def _files(prefix: str) -> list[tuple[str, str]]:
         ]
         return files + [(f"{before}{each.name}/", "folder") for each in found if begun and each.is_dir()]
     return []
+
+
+def _links() -> list[tuple[str, str]]:
+    return [(each["id"], "link") for each in current_session().shares() if each["state"] == "open"]
 
 
 def _endpoints() -> list[tuple[str, str]]:

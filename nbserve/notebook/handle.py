@@ -145,6 +145,22 @@ class Endpoint:
         finally:
             self._changed()
 
+    def share(self, **terms: Any) -> dict[str, Any]:
+        """A link that opens this endpoint to people without an account on the Jupyter server.
+
+        ``ep.share(label="Ann", for_s="2h", methods="predict", rate="10/s", rows=1000)``; its `link` and `token` are
+        told here and never again. Raises `SharingOff`, which says how to allow links: ``allow=True``.
+        """
+        return self._home.share(self._name, **terms)
+
+    def shares(self) -> list[dict[str, Any]]:
+        """The links to it, and what they were used for, the newest first."""
+        return self._home.shares(self._name)
+
+    def revoke(self, share_id: str) -> None:
+        """End a link. Raises `NotFound`."""
+        self._home.revoke(share_id, self._name)
+
     def stop(self) -> None:
         """Serve it no longer."""
         self._home.unserve(self._name)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from ..errors import OptionError, nearest
 from ..options import OPTIONS, Option
+from ..terms import TERMS
 
 __all__ = ["NBSERVE", "SERVE", "UNSERVE", "Given", "Line"]
 
@@ -136,6 +137,9 @@ NBSERVE = Line(
     "nbserve",
     "VERB NAME",
     "Ask or order something of an endpoint; alone: the verbs. NAME may be left away when only one is served.",
-    "examples:\n  %nbserve status\n  %nbserve unload iris --forget",
+    "examples:\n  %nbserve status\n  %nbserve unload iris --forget\n"
+    "  %nbserve share iris --for 2h --label Ann --rate 10/s",
 )
 NBSERVE.add_switch("--forget", "unload: the notebook's variables let go of the model, too")
+for _term in TERMS:
+    NBSERVE.add_option(_term)

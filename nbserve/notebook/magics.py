@@ -123,10 +123,11 @@ class Nbserve(Magics, _Settings):  # type: ignore[misc, valid-type]  # its trait
             verb, _, name = (given.target or "help").partition(" ")
             if verb not in VERBS:
                 raise OptionError(f"%nbserve has no verb {verb!r}.{nearest(verb, list(VERBS))}", "%nbserve lists them.")
-            flags = {flag: True for flag, is_given in given.options.items() if is_given}
+            flags = {flag: value for flag, value in given.options.items() if value is not False}
             unknown = next((flag for flag in flags if flag not in VERBS[verb].flags), None)
             if unknown is not None:
-                raise OptionError(f"%nbserve {verb} has no option '--{unknown}'.", "%nbserve --help lists them.")
+                typed = unknown.removesuffix("_s")
+                raise OptionError(f"%nbserve {verb} has no option '--{typed}'.", "%nbserve --help lists them.")
             return VERBS[verb].run(self._session, name or only_name(self._session, verb), **flags)
 
     def _show_dashboard(self, options: dict[str, Any]) -> None:

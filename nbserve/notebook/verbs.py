@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import OptionError
 from ..settings import settings_table
+from ..terms import TERMS
+from .link_views import link_html, link_text, links_html, links_text
 from .wording import traffic_table, unload_sentence
 
 if TYPE_CHECKING:
@@ -86,6 +88,32 @@ def _traffic(session: Session, name: str) -> None:
     _say(traffic_table(session.traffic(name)))
 
 
+def _share(session: Session, name: str, **given: object) -> None:
+    made = session.share(name, **given)
+    session.changed()
+    _show(link_text(made), link_html(made))
+
+
+def _shares(session: Session, name: str) -> None:
+    entries = session.shares(name or None)
+    _show(links_text(entries), links_html(entries))
+
+
+def _revoke(session: Session, word: str) -> None:
+    if not word:
+        raise OptionError("Name the link, or the endpoint: %nbserve revoke ID|NAME.", "%nbserve shares lists them.")
+    revoked = session.revoke(word)
+    session.changed()
+    _say(f"Revoked: {', '.join(each['id'] for each in revoked)}.")
+
+
+def _show(text: str, html: str) -> None:
+    """As a notebook shows it, or a terminal."""
+    from IPython.display import display
+
+    display({"text/plain": text, "text/html": html}, raw=True)  # type: ignore[no-untyped-call]  # it is untyped
+
+
 def _say(text: str) -> None:
     print(text)  # noqa: T201 - the answer to what the user typed
 
@@ -104,5 +132,12 @@ VERBS: dict[str, Verb] = {
     "config": Verb("every option: its value, its default, and who has set it", _config),
     "log": Verb("what the model printed, warned and raised", _log),
     "traffic": Verb("the newest requests: time, caller, rows, ms, status", _traffic),
+    "share": Verb(
+        "a link that opens it to people without an account: --for, --methods, --rate, --rows, --label, --allow",
+        _share,
+        flags=tuple(term.name for term in TERMS),
+    ),
+    "shares": Verb("the links, what they open, and what they were used for", _shares, needs_name=False),
+    "revoke": Verb("end a link, or all links of an endpoint: %nbserve revoke ID|NAME", _revoke, needs_name=False),
     "help": Verb("this", _help, needs_name=False),
 }

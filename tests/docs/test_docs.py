@@ -14,6 +14,7 @@ import nbserve
 from nbserve.errors import NbserveError
 from nbserve.notebook.verbs import VERBS
 from nbserve.options import OPTIONS
+from nbserve.terms import TERMS
 from nbserve.web.answers import STATUS
 from nbserve.web.routes import endpoint_routes, session_routes
 
@@ -27,6 +28,12 @@ def test_every_option_is_in_the_reference_with_its_flag() -> None:
     for option in OPTIONS:
         assert f"`{option.flag}" in REFERENCE
         assert f"`{option.name}" in REFERENCE
+
+
+def test_every_term_of_a_share_is_in_the_reference() -> None:
+    for term in TERMS:
+        assert f"`{term.flag}" in REFERENCE
+        assert f"`{term.label}`" in REFERENCE
 
 
 def test_every_verb_and_public_name_is_in_the_reference() -> None:

@@ -50,6 +50,8 @@ def serving(notebook: Any) -> Any:
         ("%unserve --", ["--help", "--all"]),
         ("%nbserve unl", ["unload"]),
         ("%nbserve l", ["load", "log"]),
+        ("%nbserve sh", ["share", "shares"]),
+        ("%nbserve share iris --me", ["--methods"]),
     ],
 )
 def test_exactly_what_fits_is_offered(notebook: Any, typed: str, offered: list[str]) -> None:

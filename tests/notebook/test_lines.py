@@ -8,6 +8,7 @@ import pytest
 
 from nbserve.errors import OptionError
 from nbserve.notebook.lines import NBSERVE, SERVE, UNSERVE
+from nbserve.terms import TERMS
 
 
 @pytest.mark.parametrize(
@@ -70,4 +71,4 @@ def test_a_verb_and_its_name_are_both_words() -> None:
 def test_the_flags_are_those_that_are_read() -> None:
     assert SERVE.flags[0] == "--help"
     assert set(UNSERVE.flags) == {"--help", "--all"}
-    assert NBSERVE.flags == ["--help", "--forget"]
+    assert NBSERVE.flags == ["--help", "--forget", *(term.flag for term in TERMS)]
