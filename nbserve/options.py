@@ -7,12 +7,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_address
 from typing import Any
 
 from .errors import OptionError, nearest
 
 __all__ = [
     "OPTIONS",
+    "PASSWORD_VARIABLE",
     "Option",
     "Options",
     "check_name",
@@ -25,7 +27,12 @@ __all__ = [
 ENVIRONMENT = "NBSERVE_"
 """What the environment's names of the options begin with: ``NBSERVE_BUDGET=2GB``."""
 
+PASSWORD_VARIABLE = f"{ENVIRONMENT}KEYFILE_PASSWORD"
+"""Where the password of an encrypted key is, and no option: what is typed into a cell is saved with the notebook."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
 
 RESERVED_NAMES = frozenset({"docs", "favicon.ico", "health", "metrics", "openapi.json", "ready", "redoc"})
 """First parts of a path that the server itself answers."""
@@ -75,6 +82,26 @@ def _path(given: Any) -> str:
     if not isinstance(given, str) or not given.strip("/"):
         raise ValueError("a path of one part, such as /model")
     return _name(given.removeprefix("/").removesuffix("/"))
+
+
+def _host(given: Any) -> str:
+    """``0.0.0.0``, ``[::1]``, ``localhost``: whose it is, is seen when it is listened on."""
+    host = given.removeprefix("[").removesuffix("]") if isinstance(given, str) else ""
+    try:
+        if ":" in host and "%" not in host:
+            return str(ip_address(host))
+        if _HOST.fullmatch(host):
+            return host
+    except ValueError:
+        pass
+    raise ValueError("a number or a name of this machine, such as 0.0.0.0 (for all that it has) or localhost")
+
+
+def _file(given: Any) -> str:
+    path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise ValueError("the path of a PEM file")
+    return os.path.expanduser(path)  # noqa: PTH111 - it stays as it was typed
 
 
 def _integer(least: int, most: int) -> Callable[[Any], int]:
@@ -174,6 +201,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("path", None, _path, "the same, as a path: /model", "PATH", False),
     Option("port", None, _integer(0, 65535), "listen here (default: any free port); one port serves a session", "PORT"),
+    Option(
+        "host", None, _host, "listen on this address (default: 127.0.0.1, this machine alone); needs tokens", "HOST"
+    ),
+    Option("certfile", None, _file, "serve over https, with the certificate in this PEM file", "FILE"),
+    Option("keyfile", None, _file, "the certificate's key, where another file holds it", "FILE"),
     Option("token", True, _switch, "serve without a token, to everybody on this machine", None),
     Option("threads", 1, _integer(1, 64), "calls of the model at once; more than 1 if it is thread-safe", "N"),
     Option("queue", 1024, _integer(1, 1_000_000), "calls that may wait; one more is answered 429", "N"),
@@ -225,6 +257,9 @@ class Options:
     name: str | None = None
     path: str | None = None
     port: int | None = None
+    host: str | None = None
+    certfile: str | None = None
+    keyfile: str | None = None
     token: bool = True
     threads: int = 1
     queue: int = 1024

@@ -9,12 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelRefused, OptionError, nearest
+from .options import PASSWORD_VARIABLE
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from .core.custom import ModelComponent
     from .notebook.handle import Endpoint
+    from .web.certificate import Certificate
 
 __all__ = ["App", "run"]
 
@@ -61,6 +63,10 @@ class App:
     def token(self) -> str:
         """Opens everything that is served here."""
         return self._session.access.session_token
+
+    def go_public(self, host: str) -> None:
+        """It will be served there. Raises `OptionError` if what is open would be reached by other machines."""
+        self._session.hosting.go_public(host)
 
     def add_component(self, component: ModelComponent) -> None:
         """Say that the component belongs to this application. Raises `ModelRefused` for what is none."""
@@ -111,27 +117,32 @@ def run(
     server_host: str = "127.0.0.1",
     server_port: int = 8000,
     server_reload: bool = False,
+    server_certfile: str | None = None,
+    server_keyfile: str | None = None,
 ) -> Any:
     """Serve an application until it is interrupted, or asked to end by SIGTERM; in a notebook, beside it.
 
-    `app` is an `App`, or where one is found: ``"module:name"``. An empty `server_host` is this machine alone. With
+    `app` is an `App`, or where one is found: ``"module:name"``. An empty `server_host` is this machine alone; any other
+    needs tokens. With `server_certfile`, and `server_keyfile` where it does not hold the key, it speaks https. With
     `server_reload` it begins anew when the program's files change. `flama_app` is another name for `app`, which
     programs that were written for Flama use.
 
-    Raises `ModelRefused` for what is no `App`, `PortTaken` and `ServerError` (in a notebook).
+    Raises `ModelRefused` for what is no `App`, `OptionError` for what is open and would be reached by other machines
+    and for files that are no certificate, `PortTaken` and `ServerError` (in a notebook).
     """
     wanted = app if app is not None else flama_app
     found = _found(wanted)
     host = server_host or "127.0.0.1"
+    found.go_public(host)
+    certificate = _certificate(server_certfile, server_keyfile)
     if "ipykernel" in sys.modules and "IPython" in sys.modules and sys.modules["IPython"].get_ipython() is not None:
-        return _beside(found, host, server_port)
+        return _beside(found, host, server_port, certificate)
     import uvicorn
 
     place = wanted if server_reload and isinstance(wanted, str) else None  # a process that begins anew needs a place
     if place is not None:
         os.environ[TOKEN_VARIABLE] = found.token
-    shown = f"[{host}]" if ":" in host else host
-    print(f"Serving on http://{shown}:{server_port}/?token={found.token}", flush=True)  # noqa: T201
+    print(f"Serving on {_shown(host, server_port, certificate)}?token={found.token}", flush=True)  # noqa: T201
     target: Any = found if place is None else place
     uvicorn.run(
         target,
@@ -143,17 +154,39 @@ def run(
         log_level="warning",
         ws="none",
         server_header=False,
+        ssl_certfile=None if certificate is None else server_certfile,
+        ssl_keyfile=None if certificate is None else server_keyfile,
+        ssl_keyfile_password=os.environ.get(PASSWORD_VARIABLE),
     )
     return None
 
 
-def _beside(app: App, host: str, port: int) -> Any:
+def _certificate(certfile: str | None, keyfile: str | None) -> Certificate | None:
+    """Raises `OptionError`."""
+    if certfile is None and keyfile is None:
+        return None
+    from .web.certificate import certificate_of
+
+    if certfile is None:
+        raise OptionError("A key alone serves nothing over https.", "Give its certificate: server_certfile.")
+    return certificate_of(certfile, keyfile, os.environ.get(PASSWORD_VARIABLE))
+
+
+def _shown(host: str, port: int, certificate: Certificate | None) -> str:
+    from .web.address import bracketed
+
+    return f"{'http' if certificate is None else 'https'}://{bracketed(host)}:{port}/"
+
+
+def _beside(app: App, host: str, port: int, certificate: Certificate | None) -> Any:
     """Serve it on a thread of the kernel, for as long as the application is kept."""
+    from .web.address import address_of
     from .web.server import Server
 
-    server = Server(app, host, port)
+    server = Server(app, address_of(host).number, port, tls=None if certificate is None else certificate.context)
     # without the token, which would be saved with the notebook
-    print(f"Serving on http://{server.host}:{server.port}/ (its token is the application's: app.token)")  # noqa: T201
+    shown = _shown(server.host, server.port, certificate)
+    print(f"Serving on {shown} (its token is the application's: app.token)")  # noqa: T201
     return server
 
 

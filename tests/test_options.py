@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,14 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("name", "a" * 64, "a" * 64),
     ("port", 0, 0),
     ("port", "65535", 65535),
+    ("host", "0.0.0.0", "0.0.0.0"),
+    ("host", "[::1]", "::1"),
+    ("host", "FD00:0::1", "fd00::1"),
+    ("host", "box_1.example.", "box_1.example."),
+    ("host", "a" * 254, "a" * 254),
+    ("certfile", "cert.pem", "cert.pem"),
+    ("certfile", Path("a b/cert.pem"), "a b/cert.pem"),
+    ("keyfile", "/key.pem", "/key.pem"),
     ("token", False, False),
     ("token", True, True),
     ("token", "off", False),
@@ -86,6 +95,14 @@ BAD: list[tuple[str, Any, str]] = [
     ("port", "http", "a whole number from 0 to 65535"),
     ("port", True, "a whole number from 0 to 65535"),
     ("port", 80.0, "a whole number from 0 to 65535"),
+    *(("host", given, "a number or a name of this machine") for given in ("", "http://box", "box:80", "*", "a b", 0)),
+    ("host", "fe80::1%eth0", "a number or a name of this machine"),
+    ("host", "a" * 255, "a number or a name of this machine"),
+    ("host", "box-", "a number or a name of this machine"),
+    ("certfile", "", "the path of a PEM file"),
+    ("certfile", "a\0b", "the path of a PEM file"),
+    ("keyfile", b"key.pem", "the path of a PEM file"),
+    ("keyfile", True, "the path of a PEM file"),
     ("token", "secret", "True or False"),
     ("token", 0, "True or False"),
     ("path", "", "a path of one part"),
@@ -180,7 +197,8 @@ def test_a_name_alone_is_checked_alike() -> None:
 
 def test_the_flags_are_what_people_type() -> None:
     assert [option.flag for option in OPTIONS] == [
-        *("--name", "--path", "--port", "--no-token", "--threads", "--queue", "--batch", "--mode"),
+        *("--name", "--path", "--port", "--host", "--certfile", "--keyfile"),
+        *("--no-token", "--threads", "--queue", "--batch", "--mode"),
         *("--max-requests", "--max-rows", "--deadline", "--body-limit"),
         "--loop",
         *("--eager", "--trust", "--load-deadline", "--idle", "--budget"),

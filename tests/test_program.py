@@ -23,6 +23,7 @@ from sklearn.neural_network import MLPClassifier
 
 import nbserve
 from nbserve.errors import Conflict, LoadError, ModelRefused, OptionError
+from tests.certificates import issued
 
 TUTORIAL = Path(__file__).with_name("tutorial.py")
 
@@ -163,3 +164,46 @@ def _until_it_answers(url: str) -> None:
             continue
         return
     raise AssertionError("the program does not answer")
+
+
+def test_a_program_that_others_reach_serves_nothing_without_a_token(iris: LogisticRegression) -> None:
+    app = nbserve.App()
+    app.models.add_model("/iris", iris, token=False)
+    with pytest.raises(OptionError, match="Without a token nothing is served to other machines"):
+        nbserve.run(app, server_host="0.0.0.0")
+    app.go_public("localhost")
+
+
+def test_what_a_program_adds_while_others_reach_it_has_a_token(iris: LogisticRegression) -> None:
+    app = nbserve.App()
+    app.go_public("0.0.0.0")
+    app.models.add_model("/iris", iris)
+    with pytest.raises(OptionError, match="Without a token"):
+        app.models.add_model("/open", iris, token=False)
+
+
+def test_a_program_speaks_https_with_its_certificate(tmp_path: Path) -> None:
+    certfile, port = issued(tmp_path), _free_port()
+    files = f"server_certfile={str(certfile)!r}, server_keyfile={str(tmp_path / 'key.pem')!r}"
+    program = (
+        "import nbserve\napp = nbserve.App()\napp.models.add_model('/size', len)\n"
+        f"nbserve.run(app, server_port={port}, {files})\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NBSERVE_")}
+    running = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert running.stdout is not None
+        found = re.match(r"Serving on (https://127\.0\.0\.1:\d+/)\?token=(\S+)", running.stdout.readline())
+        assert found is not None
+        with nbserve.Client(f"{found[1]}size/", found[2], verify=tmp_path / "ca.pem", retries=10) as client:
+            assert client.inspect()["name"] == "size"
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=30)
+
+
+def test_a_certificate_of_a_program_is_looked_at_before_it_serves(tmp_path: Path) -> None:
+    issued(tmp_path)
+    for files in ({"server_keyfile": "key.pem"}, {"server_certfile": str(tmp_path / "cert.pem")}):
+        with pytest.raises(OptionError, match="key"):
+            nbserve.run(nbserve.App(), **files)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -72,13 +72,19 @@ class Cards:
         return card
 
 
-def entry_of(served: Served, url: str, token: str | None) -> dict[str, Any]:
-    """What a card shows of one endpoint: plain JSON, with its token, for the notebook's owner."""
+def entry_of(
+    served: Served, url: str, token: str | None, *, elsewhere: Iterable[str] = (), trusted: str | None = None
+) -> dict[str, Any]:
+    """What a card shows of one endpoint: plain JSON, with its token, for the notebook's owner.
+
+    `elsewhere` are the URLs of the server for other machines; `trusted` is a certificate that callers must be told.
+    """
     profile = served.profile
     return {
         **served.metadata(),
         "holders": list(served.holders()),
         "url": url,
+        "addresses": [f"{each}{served.name}/" for each in elsewhere],
         "page_url": url if token is None else f"{url}?token={token}",
         "token": token,
         "model": {
@@ -91,5 +97,5 @@ def entry_of(served: Served, url: str, token: str | None) -> dict[str, Any]:
         },
         "signatures": [str(method.signature) for method in served.methods.values()],
         "history": served.traffic.history(),
-        "curl": curl_line(f"{url}{profile.main.method}/", token, profile.main.example),
+        "curl": curl_line(f"{url}{profile.main.method}/", token, profile.main.example, trusted),
     }

@@ -27,6 +27,7 @@ from .announcing import announce_endpoint, withdraw_endpoint
 from .cards import Cards, entry_of
 from .forgotten import Forgotten
 from .handle import Endpoint
+from .hosting import Hosting
 from .household import Household
 from .kernel_loop import KernelLoop
 from .links import Links
@@ -36,6 +37,8 @@ from .wording import unload_sentence
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from ..web.address import Address
+    from ..web.certificate import Certificate
     from ..web.server import Server
 
 __all__ = ["Session"]
@@ -73,7 +76,6 @@ class Session:
         self._resources = ResourceRoutes()
         self._settings = settings
         self._about = dict(about or {"version": __version__})
-        self._has_server = has_server
         self._is_watched = is_watched
         self._tokens: dict[str, str] = {}
         self._keys: dict[str, str] = {}
@@ -81,7 +83,7 @@ class Session:
         self._told: dict[str, Told] = {}
         self._cards = Cards(self.snapshot, self.obey, can_show=has_widgets)
         self._app: FastAPI | None = None
-        self._server: Server | None = None
+        self.hosting = Hosting(self.registry, self._start_server if has_server else None)
         self._kernel_loop = KernelLoop.running()
         self._lock = threading.RLock()
 
@@ -141,7 +143,7 @@ class Session:
 
     def _put(self, name: str, offer: Offer, settings: Settings, before: Served | None) -> Served:
         coroutines = self._coroutines(name, settings.options, before)
-        self._ensure_server(settings.options)
+        self.hosting.ensure(settings.options)
         served = self._made(name, offer, settings.options, coroutines, before)
         self._announce(served, offer.resource)
         self._told[name] = Told(offer, settings)
@@ -193,9 +195,7 @@ class Session:
         for served in self.registry:
             self.unserve(served.name)
         with self._lock:
-            server, self._server = self._server, None
-        if server is not None:
-            server.stop()
+            self.hosting.stop()
         release_threads()
 
     def close(self) -> None:
@@ -220,8 +220,7 @@ class Session:
     @property
     def url(self) -> str:
         """Where the server listens, with the last slash; empty when it does not."""
-        server = self._server
-        return "" if server is None else f"http://{server.host}:{server.port}/"
+        return self.hosting.url
 
     def url_of(self, name: str) -> str:
         """Where the endpoint answers, with the last slash; empty when it does not."""
@@ -298,7 +297,11 @@ class Session:
     def snapshot(self, name: str | None = None) -> dict[str, Any]:
         """What a card shows: one endpoint, or (None) all of them."""
         shown = list(self.registry) if name is None else [each for each in self.registry if each.name == name]
-        entries = [entry_of(served, self.url_of(served.name), self.token(served.name)) for served in shown]
+        elsewhere, trusted = self.hosting.urls_elsewhere, self.hosting.own_certificate
+        entries = [
+            entry_of(each, self.url_of(each.name), self.token(each.name), elsewhere=elsewhere, trusted=trusted)
+            for each in shown
+        ]
         return {"endpoints": entries, "dashboard": name is None, "gone": name is not None and not entries}
 
     def obey(self, order: str, name: str) -> str:
@@ -336,24 +339,22 @@ class Session:
         if name in taken:
             raise Conflict(f"A route of your own begins with /{name}.", "Serve it under another name: --name NAME.")
 
-    def _ensure_server(self, options: Options) -> None:
-        if not self._has_server:
-            return
-        server = self._server
-        if server is not None and server.is_alive:
-            if options.port not in (None, 0, server.port):
-                raise OptionError(
-                    f"This session listens on port {server.port} already.",
-                    "Leave --port away, or %unserve --all first.",
-                )
-            return
+    def _start_server(self, address: Address, port: int | None, certificate: Certificate | None) -> Server:
         from ..web.door import Door
         from ..web.line import Line
         from ..web.server import Server
 
         door = Door(self.app, self.access)
-        line = partial(Line, door=door)
-        self._server = Server(door, port=options.port, line=line, enter=partial(write_to, self.log))
+        return Server(
+            door,
+            address.number,
+            port,
+            tls=None if certificate is None else certificate.context,
+            # the Jupyter server, which asks as the owner, speaks to this machine alone, and without TLS
+            has_side_door=certificate is not None or not (address.is_local or address.is_any),
+            line=partial(Line, door=door),
+            enter=partial(write_to, self.log),
+        )
 
     def _announce(self, served: Served, resource: Any) -> None:
         name, needs_token = served.name, served.options.token
@@ -372,7 +373,7 @@ class Session:
         self._keep_house(served)
         if name not in self._keys:
             self._keys[name] = self.access.issue_key(name)
-        announce_endpoint(name, self.url_of(name), self._keys[name])
+        announce_endpoint(name, f"{self.hosting.side_url}{name}/", self._keys[name])
         self._links.adopt(name)
         self.changed()
 

@@ -26,7 +26,8 @@ def as_text(snapshot: Snapshot) -> str:
         return "nbserve · stopped"
     endpoint = endpoints[0]
     requests = endpoint["counters"]["requests"]
-    shown = [endpoint["name"], endpoint["state"], endpoint["url"], _what(endpoint), _plural(requests, "request")]
+    addresses = " ".join((endpoint["url"], *(endpoint.get("addresses") or [])))
+    shown = [endpoint["name"], endpoint["state"], addresses, _what(endpoint), _plural(requests, "request")]
     return " · ".join(part for part in shown if part)
 
 
@@ -155,6 +156,7 @@ def _endpoint_table(endpoint: dict[str, Any]) -> str:
     rows = {
         "State": endpoint["state"] + (f": {endpoint['reason']}" if endpoint.get("reason") else ""),
         "URL": endpoint["url"],
+        "For others": ", ".join(endpoint.get("addresses") or []),
         "Model": " · ".join(part for part in (_kind(endpoint), "" if task == "unknown" else task) if part),
         "Source": _origin(endpoint),
         **_expectations(endpoint),

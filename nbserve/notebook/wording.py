@@ -12,9 +12,11 @@ from ..core.lifecycle import UnloadReport
 __all__ = ["curl_line", "megabytes", "traffic_table", "unload_sentence"]
 
 
-def curl_line(url: str, token: str | None, body: dict[str, Any]) -> str:
-    """A call of the endpoint, ready for a shell."""
+def curl_line(url: str, token: str | None, body: dict[str, Any], trusted: str | None = None) -> str:
+    """A call of the endpoint, ready for a shell; `trusted` is a certificate that nobody else vouches for."""
     parts = [f"curl -X POST {shlex.quote(url)}"]
+    if trusted is not None:
+        parts.append(f"--cacert {shlex.quote(trusted)}")
     if token is not None:
         parts.append(f"-H {shlex.quote(f'Authorization: Bearer {token}')}")
     parts += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"]

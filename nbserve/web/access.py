@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import threading
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote
 
 from ..errors import TokenMissing, TokenRefused
@@ -180,17 +181,30 @@ def token_in(scope: Scope) -> str | None:
 
 
 def _refuse_strangers(scope: Scope) -> None:
-    """Without a token, a web page must not reach the endpoint through its visitor's browser.
+    """Without a token, neither another machine may ask, nor a web page through its visitor's browser.
 
-    Neither under a name of its own that resolves to this machine, nor from another origin. Raises `TokenMissing`.
+    Be it under a name of its own that resolves to this machine, or from another origin. Raises `TokenMissing`.
     """
+    client = scope.get("client")
     host = header(scope, b"host") or ""
     origin = header(scope, b"origin")
     is_local = host.rpartition(":")[0] in _LOCAL_HOSTS or host in _LOCAL_HOSTS
-    if not is_local or (origin is not None and origin.partition("://")[2] != host):
+    if (
+        not is_local
+        or (client and _is_elsewhere(client[0]))
+        or (origin is not None and origin.partition("://")[2] != host)
+    ):
         raise TokenMissing(
             "This endpoint is open to programs on its own machine only.", "Serve it with a token to call it from here."
         )
+
+
+def _is_elsewhere(host: str) -> bool:
+    """Whether a caller's address is another machine's; what is no number (a socket file) is not."""
+    try:
+        return not (host.startswith("127.") or ip_address(host).is_loopback)
+    except ValueError:
+        return False
 
 
 def _digest(token: str) -> bytes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import errno
 import logging
 import os
 import socket
+import ssl
 import threading
 import weakref
 from collections.abc import Awaitable, Callable
@@ -17,7 +19,8 @@ import uvicorn
 
 from ..core.blame import reason_of
 from ..core.waiting import never_wait_here
-from ..errors import PortTaken, ServerError
+from ..errors import NbserveError, OptionError, PortTaken, ServerError
+from .address import LOOPBACK
 from .haste import haste
 
 __all__ = ["Server"]
@@ -30,11 +33,12 @@ ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Server:
-    """Serves `app` on `host`:`port` from construction until `stop`.
+    """Serves `app` on `host`:`port` from construction until `stop`; with `tls` it speaks HTTPS there.
 
-    The socket is bound here, so the port is known and a taken one is an error at once: `PortTaken`. A server that
-    does not start raises `ServerError`. `line` makes what speaks HTTP on a connection. `enter` is called first in its
-    thread (to tell whose output it prints).
+    With a side door it is also there on a port of the loopback, without TLS: `side_port`, else 0. The sockets are
+    bound here, so the port is known and a taken one is an error at once: `PortTaken`, or `OptionError` for a host
+    that is not this machine's. A server that does not start raises `ServerError`. `line` makes what speaks HTTP on a
+    connection. `enter` is called first in its thread (to tell whose output it prints).
     """
 
     def __init__(
@@ -43,11 +47,17 @@ class Server:
         host: str = "127.0.0.1",
         port: int | None = None,
         *,
+        tls: ssl.SSLContext | None = None,
+        has_side_door: bool = False,
         line: Any = "auto",
         enter: Callable[[], None] | None = None,
     ) -> None:
-        self._socket = _bound(host, port or 0)
-        self.host, self.port = self._socket.getsockname()[:2]
+        doors = [(_bound(host, port or 0), tls)]
+        if has_side_door:
+            doors.append((_bound(LOOPBACK.number, 0), None))
+        self._sockets = [listening for listening, _ in doors]
+        self.host, self.port = self._sockets[0].getsockname()[:2]
+        self.side_port: int = self._sockets[1].getsockname()[1] if has_side_door else 0
         self._pid = os.getpid()
         config = uvicorn.Config(
             app,
@@ -59,7 +69,7 @@ class Server:
             timeout_graceful_shutdown=int(STOP_S) - 1,
             server_header=False,
         )
-        self._server = _Uvicorn(config)
+        self._server = _Uvicorn(config, doors)
         self._enter = enter
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._live, name=THREAD_NAME, daemon=True)
@@ -78,13 +88,13 @@ class Server:
             return
         self._server.should_exit = True
         self._thread.join(STOP_S + 1)
-        self._socket.close()
+        self._close_sockets()
 
     def abandon(self) -> None:
-        """In a forked child: the port is the parent's; keep no hand on it."""
-        own = self._socket.detach()
+        """In a forked child: the ports are the parent's; keep no hand on them."""
+        own = [listening.detach() for listening in self._sockets]
         copies = (each.fileno() for server in getattr(self._server, "servers", ()) for each in server.sockets)
-        for descriptor in {own, *copies}:
+        for descriptor in {*own, *copies}:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
@@ -96,7 +106,7 @@ class Server:
         try:
             asyncio.set_event_loop(loop)
             # never server.run(): once nest_asyncio has been applied it fails on newer Pythons
-            loop.run_until_complete(self._server.serve(sockets=[self._socket]))
+            loop.run_until_complete(self._server.serve(sockets=self._sockets))
         except BaseException as error:  # noqa: BLE001 - uvicorn leaves a thread by SystemExit; the cell must hear of it
             self._failure = error
         finally:
@@ -113,20 +123,30 @@ class Server:
         self._server.should_exit = True  # one that comes up late after all serves nobody
         if in_time:
             self._thread.join(STOP_S)
-        self._socket.close()
+        self._close_sockets()
         reason = "it took too long" if self._failure is None else reason_of(self._failure)
         raise ServerError(f"The server did not start: {reason}.", "Run %serve again; another --port may help.")
 
+    def _close_sockets(self) -> None:
+        for listening in self._sockets:
+            listening.close()
+
 
 class _Uvicorn(uvicorn.Server):
-    """Tells when it has started, instead of being asked again and again."""
+    """Tells when it has started, instead of being asked again and again; each of its doors has TLS or has not."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, doors: list[tuple[socket.socket, ssl.SSLContext | None]]) -> None:
         super().__init__(config)
         self.has_started = threading.Event()
+        self._doors = doors
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        opened = []
+        for listening, tls in self._doors:
+            self.config.ssl = tls
+            await super().startup(None if sockets is None else [listening])
+            opened += self.servers
+        self.servers = opened
         self.has_started.set()
 
 
@@ -138,16 +158,24 @@ def _bound(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        if family is socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # `::` is all of them, on every system
         listening.bind((host, port))
         listening.listen(2048)
     except OSError as error:
         listening.close()
-        raise PortTaken(
-            f"Port {port} of {host} cannot be listened on: {error.strerror}.",
-            "Choose another with --port, or leave --port away for a free one.",
-        ) from None
+        raise _unbound(error, host, port) from None
     listening.set_inheritable(False)
     return listening
+
+
+def _unbound(error: OSError, host: str, port: int) -> NbserveError:
+    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return OptionError(f"{host} is no address of this machine.", "Give one that is, or 0.0.0.0 for all of them.")
+    return PortTaken(
+        f"Port {port} of {host} cannot be listened on: {error.strerror}.",
+        "Choose another with --port, or leave --port away for a free one.",
+    )
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -382,8 +382,8 @@ def test_an_answer_at_once_does_not_end_the_patience_for_the_next_one(
         first = request(caller, "/m/predict", b'{"X":[[1]]}', authorization="none")
         connection.sendall(first + request(caller, "/m/predict", b'{"X":[[2]]}'))
         assert waits.is_inside.wait(PATIENCE_S)
-        assert session._server is not None
-        lines = [each for each in session._server._server.server_state.connections if isinstance(each, Line)]
+        assert session.hosting._server is not None
+        lines = [each for each in session.hosting._server._server.server_state.connections if isinstance(each, Line)]
         [busy] = [each for each in lines if isinstance(each.cycle, Exchange) and not each.cycle.response_complete]
         assert busy.timeout_keep_alive_task is None
         waits.may_leave.set()
@@ -421,7 +421,7 @@ def lines_of(serve: Serve) -> list[Line]:
     session: Any = next(
         each.cell_contents for each in serve.__closure__ or () if isinstance(each.cell_contents, Session)
     )
-    return [each for each in session._server._server.server_state.connections if isinstance(each, Line)]
+    return [each for each in session.hosting._server._server.server_state.connections if isinstance(each, Line)]
 
 
 @pytest.mark.parametrize("pieces", [1, 2])

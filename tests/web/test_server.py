@@ -147,7 +147,7 @@ def test_a_failed_start_leaves_nothing_served(session: Session, monkeypatch: pyt
 
 def test_stop_answers_what_is_in_flight(serve: Serve, caller: Caller, session: Session, gated: Gated) -> None:
     serve(gated, name="gated")
-    server = session._server
+    server = session.hosting._server
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(caller.post, "/gated/predict", json={"X": [1]})
         assert gated.is_inside.wait(PATIENCE_S)
