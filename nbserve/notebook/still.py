@@ -156,7 +156,7 @@ def _endpoint_table(endpoint: dict[str, Any]) -> str:
     rows = {
         "State": endpoint["state"] + (f": {endpoint['reason']}" if endpoint.get("reason") else ""),
         "URL": endpoint["url"],
-        "For others": ", ".join(endpoint.get("addresses") or []),
+        "For teammates": ", ".join(endpoint.get("addresses") or []),
         "Model": " · ".join(part for part in (_kind(endpoint), "" if task == "unknown" else task) if part),
         "Source": _origin(endpoint),
         **_expectations(endpoint),

@@ -102,8 +102,10 @@ AGAIN = 'served["titanic"] = endpoint("titanic", version=3)'
 BORROWED = 'borrowed.extend(["model", "the_best_pipeline_so_far"])'
 ARRIVING = 'arrive("titanic")'
 IDLE = 'served["titanic"] |= dict(last_used_s=12.0, idle_unload_in_s=588.0); pulse.wake()'
+LAN = "https://box.example:8443/titanic/", "https://192.168.100.200:8443/titanic/"
+FOR_OTHERS = f'served["titanic"] |= dict(addresses={list(LAN)}); pulse.wake()'
 KILL = "import os; os.kill(os.getpid(), 9)"
-CELLS = "import time; time.sleep(4)", "pulse.stop()", KILL, AGAIN, BORROWED, ARRIVING, IDLE
+CELLS = "import time; time.sleep(4)", "pulse.stop()", KILL, AGAIN, BORROWED, ARRIVING, IDLE, FOR_OTHERS
 TITANIC = 'served["titanic"] = endpoint("titanic", version=2); shown = card("titanic")\nshown'
 
 
@@ -301,6 +303,19 @@ def test_the_address_is_copied(titanic: Any) -> None:
     button(card, "Copy URL").click()
     expect(card.get_by_text("Copied")).to_be_visible()
     assert titanic.page.evaluate("() => navigator.clipboard.readText()") == "http://127.0.0.1:49152/titanic/"
+
+
+def test_the_addresses_for_teammates_are_shown_where_there_are_some_and_copied(titanic: Any) -> None:
+    card = card_in(titanic)
+    elsewhere = card.locator(".nbserve-elsewhere")
+    expect(elsewhere).to_be_hidden()
+    titanic.run(9)
+    expect(elsewhere.locator("code")).to_have_text(list(LAN))
+    shoot(card, "teammates")
+    assert card.evaluate("card => card.scrollWidth <= card.clientWidth")
+    elsewhere.get_by_role("button").nth(1).click()
+    expect(elsewhere.get_by_text("Copied")).to_be_visible()
+    assert titanic.page.evaluate("() => navigator.clipboard.readText()") == LAN[1]
 
 
 def test_the_address_is_copied_where_the_page_is_not_secure(titanic: Any) -> None:

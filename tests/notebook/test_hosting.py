@@ -60,7 +60,7 @@ def test_it_is_for_this_machine_alone_unless_the_user_says_otherwise(session: Se
     endpoint = session.serve(echo, {"name": "echo"})
     assert [host for host, _ in listening(session)] == ["127.0.0.1"]
     assert session.snapshot("echo")["endpoints"][0]["addresses"] == []
-    assert "For others" not in as_html(session.snapshot("echo"))
+    assert "For teammates" not in as_html(session.snapshot("echo"))
     assert endpoint.url.startswith("http://127.0.0.1:")
 
 

@@ -1,5 +1,6 @@
 /** The card of one endpoint. */
 
+import { addresses } from "./addresses.js";
 import { chart } from "./chart.js";
 import { controls } from "./controls.js";
 import { copyButton } from "./copying.js";
@@ -44,6 +45,7 @@ export function endpointCard(order) {
   );
   const [held, requests, errors, speed] = ["Memory", "Requests", "Errors", "p50 / p99"].map(tile);
   const [state, news, warning, needs, graph, gauge] = [chip(), notice(), alarm(), expects(), chart(), strip()];
+  const elsewhere = addresses();
   const buttons = controls(order, news.say);
   const title = h("div", { class: "nbserve-title" }, name, heading, version, state.root);
   const root = h(
@@ -53,6 +55,7 @@ export function endpointCard(order) {
     warning.root,
     news.root,
     address,
+    elsewhere.root,
     h(
       "div",
       { class: "nbserve-body" },
@@ -84,7 +87,7 @@ export function endpointCard(order) {
     errors.update(count(counters.errors), counters.errors ? share(counters) : "", counters.errors > 0);
     speed.update(latency(fresh.latency_ms), fresh.latency_ms.p50 === null ? "" : "milliseconds");
     warning.update(life.kind !== "alive" ? life : ending(fresh));
-    for (const part of [state, buttons, needs, graph, gauge]) part.update(fresh, life);
+    for (const part of [state, elsewhere, buttons, needs, graph, gauge]) part.update(fresh, life);
   }
   return { root, update, tick: gauge.tick, beat: () => blink(state.root), close: graph.close };
 }

@@ -6,7 +6,7 @@
  *   features?: Feature[], feature_count?: number}} ModelFacts
  * @typedef {[t_s: number, requests: number, errors: number, p50_ms: number | null, p99_ms: number | null]} Second
  * @typedef {"loaded" | "unloaded" | "loading" | "failed" | "stopped"} State
- * @typedef {{name: string, title?: string | null, version?: number, url: string, page_url: string, state: State,
+ * @typedef {{name: string, title?: string | null, version?: number, url: string, page_url: string, addresses?: string[], state: State,
  *   reason?: string | null, source?: string, described?: boolean, memory: import("../../web/pages/gauge.js").Memory, holders?: string[], model: ModelFacts,
  *   signatures: string[], last_used_s?: number | null, idle_unload_in_s?: number | null, loading?: import("../../web/pages/gauge.js").Loading | null,
  *   counters: {requests: number, errors: number, rows: number, in_flight: number, loads: number, unloads: number},
