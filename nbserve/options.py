@@ -156,6 +156,12 @@ def _budget(given: Any) -> int:
     return 0 if is_none else _size(given)
 
 
+def _folder(given: Any) -> str:
+    if not isinstance(given, (str, os.PathLike)) or not os.fspath(given) or "\0" in str(given):
+        raise ValueError("the path of a folder")
+    return str(os.fspath(given))
+
+
 def _switch(given: Any) -> bool:
     read = _WORDS.get(given.strip().lower()) if isinstance(given, str) else given
     if not isinstance(read, bool):
@@ -237,6 +243,11 @@ OPTIONS: tuple[Option, ...] = (
     Option("eager", False, _switch, "load it now, and not with the first request", None),
     Option("trust", None, _switch, "loading the file may run the code in it", None),
     Option("load_deadline_s", 600.0, _time, "a load that takes longer has failed, 503", "TIME"),
+    Option("artifact_limit", 8 * 1024**3, _size, "the most that is fetched from an address, such as 8GiB", "SIZE"),
+    Option("cache", None, _folder, "keep what was fetched in this folder (default: the user's cache)", "FOLDER"),
+    Option(
+        "cache_limit", 32 * 1024**3, _size, "the most that is kept there; what was used least recently leaves", "SIZE"
+    ),
     Option("idle_s", None, _time, "unload it after so long without a request, such as 10m", "TIME"),
     Option(
         "budget",
@@ -273,6 +284,9 @@ class Options:
     eager: bool = False
     trust: bool | None = None
     load_deadline_s: float = 600.0
+    artifact_limit: int = 8 * 1024**3
+    cache: str | None = None
+    cache_limit: int = 32 * 1024**3
     idle_s: float | None = None
     budget: int | None = None
     capture: bool = True

@@ -37,6 +37,12 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("trust", "No", False),
     ("load_deadline_s", "1ms", 0.001),
     ("load_deadline_s", "10m", 600.0),
+    ("artifact_limit", "1", 1),
+    ("artifact_limit", "8GiB", 8 * 1024**3),
+    ("cache", "~/models", "~/models"),
+    ("cache", Path("models"), "models"),
+    ("cache_limit", "1B", 1),
+    ("cache_limit", "100GB", 100_000_000_000),
     ("idle_s", "10m", 600.0),
     ("idle_s", 0.5, 0.5),
     ("budget", "2GB", 2_000_000_000),
@@ -114,6 +120,13 @@ BAD: list[tuple[str, Any, str]] = [
     ("eager", 1, "True or False"),
     ("trust", "me", "True or False"),
     ("load_deadline_s", 0, "a time above 0"),
+    ("artifact_limit", 0, "a size of 1 byte or more"),
+    ("artifact_limit", "none", "a size of 1 byte or more"),
+    ("cache", "", "the path of a folder"),
+    ("cache", "a\0b", "the path of a folder"),
+    ("cache", 3, "the path of a folder"),
+    ("cache_limit", 0, "a size of 1 byte or more"),
+    ("cache_limit", "all", "a size of 1 byte or more"),
     ("idle_s", "0s", "a time above 0"),
     ("idle_s", True, "a time above 0"),
     ("budget", "0GB", "a size of 1 byte or more"),
@@ -181,7 +194,9 @@ def test_every_option_is_tried_on_both_sides() -> None:
 
 
 def test_an_unknown_option_is_told_the_nearest_and_all() -> None:
-    with pytest.raises(OptionError, match=r"no option 'nmae'. Did you mean 'name'\? There are batch, body_limit, "):
+    with pytest.raises(
+        OptionError, match=r"no option 'nmae'. Did you mean 'name'\? There are artifact_limit, batch, body_limit, "
+    ):
         options_from({"nmae": "iris"})
 
 
@@ -201,7 +216,16 @@ def test_the_flags_are_what_people_type() -> None:
         *("--no-token", "--threads", "--queue", "--batch", "--mode"),
         *("--max-requests", "--max-rows", "--deadline", "--body-limit"),
         "--loop",
-        *("--eager", "--trust", "--load-deadline", "--idle", "--budget"),
+        *(
+            "--eager",
+            "--trust",
+            "--load-deadline",
+            "--artifact-limit",
+            "--cache",
+            "--cache-limit",
+            "--idle",
+            "--budget",
+        ),
         *("--no-capture", "--mask"),
     ]
     assert all(option.help and option.help[-1] != "." for option in OPTIONS)

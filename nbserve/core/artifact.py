@@ -1,25 +1,23 @@
-"""A model that is kept in a file of the user's."""
+"""A model that is stored somewhere: in a file of the user's, or at an address."""
 
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import LoadError, SpillError
+from ..options import Options, environment_options, options_from
 from . import loaders
 from .blame import reason_of
 from .loaders import Loaded
+from .storages import Address, Fetch, Terms, fetched, is_address, local_path, storage_of
 
-__all__ = ["ArtifactFile", "load"]
+__all__ = ["Artifact", "ArtifactFile", "RemoteArtifact", "artifact_of", "load", "terms_of"]
 
 R = TypeVar("R")
-
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(?:/|\S)")
-"""`s3://bucket/key`, `models:/name/1`; a drive has one letter."""
 
 _warned: set[Path] = set()
 
@@ -28,8 +26,77 @@ HARMLESS = frozenset((".cbm", ".h5", ".json", ".keras", ".npy", ".npz", ".onnx",
 """Names of formats that run no code: a pickle that is called so is not loaded unless somebody says that it may be."""
 
 
-class ArtifactFile:
-    """Brings a model back from its file, as often as it is unloaded.
+class Artifact:
+    """Brings a model back from where it is stored, as often as it is unloaded.
+
+    `origin` says where that is, without what opens it; `label` is what it is called.
+    """
+
+    label: str
+    origin: str
+    advice: str = ""
+    """A sentence for its owner, where something will be done that he may not expect."""
+
+    def __init__(self) -> None:
+        self.meta: dict[str, Any] = {}
+        self._progress: tuple[int, int] | None = None
+
+    def ask(self, options: Options) -> None:
+        """Take over on which terms it is loaded. Raises `LoadError` where it must run code and may not."""
+        raise NotImplementedError
+
+    @property
+    def stem(self) -> str:
+        """Its name without what says the format."""
+        return Path(self.label).stem
+
+    @property
+    def spilled_bytes(self) -> int:
+        """Nothing is ever put aside: it is stored."""
+        return 0
+
+    @property
+    def expected_bytes(self) -> int:
+        """About what the model will weigh: what is stored does."""
+        raise NotImplementedError
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        return self._progress
+
+    def peek_header(self) -> dict[str, Any] | None:
+        """What is told of the model without its being loaded. Raises `LoadError`."""
+        raise NotImplementedError
+
+    def load(self) -> Any:
+        try:
+            loaded = self._loaded()
+        finally:
+            self._progress = None
+        self.meta = loaded.meta
+        return loaded.model
+
+    def keep(self, model: object) -> None:
+        """It is stored already."""
+
+    def leave(self) -> None:
+        """Nobody else holds the model on its behalf."""
+
+    def release(self) -> None:
+        """Nothing was put aside."""
+
+    def peek(self, look: Callable[[Any], R]) -> R | None:  # noqa: ARG002  # there is nothing to look at
+        return None
+
+    def _loaded(self) -> Loaded:
+        raise NotImplementedError
+
+    def _note_progress(self, done: int, total: int) -> None:
+        self._progress = (done, total)
+
+
+class ArtifactFile(Artifact):
+    """One in a file or folder of this machine.
 
     The file is recognised at once, and read only by `load`. Raises `LoadError` for one that is missing, is no model, or
     is not trusted although it must be. Where a relative path, `~` or a link leads to is settled here, once.
@@ -39,72 +106,118 @@ class ArtifactFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, trust: bool | None = None) -> None:
+        super().__init__()
         self.path = _settled(path)
         self.label = Path(path).name or self.path.name
+        self.origin = str(self.path)
         self.loader = loaders.find_loader(self.path)
-        self.ask_trust(trust)
-        self.meta: dict[str, Any] = {}
+        self._ask_trust(trust)
         self._expected_bytes = _size(self.path)
-        self._progress: tuple[int, int] | None = None
 
-    def ask_trust(self, trust: bool | None) -> None:
-        """Take over whether code in the file may run. Raises `LoadError` where it must and may not."""
+    @property
+    def stem(self) -> str:
+        return self.path.stem
+
+    def ask(self, options: Options) -> None:
+        self._ask_trust(options.trust)
+
+    @property
+    def expected_bytes(self) -> int:
+        return self._expected_bytes
+
+    def peek_header(self) -> dict[str, Any] | None:
+        return loaders.peek(self.path)
+
+    def keep(self, model: object) -> None:  # noqa: ARG002  # it is in the file already
+        if not self.path.exists():
+            raise SpillError(f"{self.label} is gone, and the model could not come back.", "It stays loaded.")
+
+    def _ask_trust(self, trust: bool | None) -> None:
         runs_code = self.loader.runs_code
         if runs_code and (trust is False or (trust is None and _is_disguised(self.path))):
             raise loaders.untrusted(self.path.name, self.loader)
         self.trust = runs_code if trust is None else trust
         self.advice = _advice(self.path, "--trust") if trust is None and runs_code else ""
 
-    @property
-    def spilled_bytes(self) -> int:
-        """Nothing is ever put aside: the file is there."""
-        return 0
+    def _loaded(self) -> Loaded:
+        return loaders.load(self.path, trust=self.trust, progress=self._note_progress)
+
+
+class RemoteArtifact(Artifact):
+    """One at an address. What it is, is known when it has come, with the first load; later ones ask whether it changed.
+
+    Raises `LoadError` for an address that nothing here can read. What must run code is loaded only with `trust`.
+    """
+
+    def __init__(self, address: Address, *, trust: bool | None = None, terms: Terms | None = None) -> None:
+        super().__init__()
+        self.address = address
+        self.label = address.name
+        self.origin = address.shown
+        self.trust = trust is True
+        self.terms = terms or Terms()
+        self._storage = storage_of(address)
+        self._fetch: Fetch | None = None
+        self._expected_bytes = 0
+
+    def ask(self, options: Options) -> None:
+        self.trust = options.trust is True
+        self.terms = terms_of(options)
 
     @property
     def expected_bytes(self) -> int:
-        """About what the model will weigh: what the file does."""
+        """0 before the first load: an address is not asked before it is needed."""
         return self._expected_bytes
 
     @property
     def progress(self) -> tuple[int, int] | None:
-        return self._progress
+        """Of the fetch, and then of what is read of it."""
+        fetch = self._fetch
+        return self._progress if fetch is None else fetch.progress
 
     def peek_header(self) -> dict[str, Any] | None:
-        """What the file tells of the model without being loaded. Raises `LoadError`."""
-        return loaders.peek(self.path)
-
-    def load(self) -> Any:
-        try:
-            loaded = loaders.load(self.path, trust=self.trust, progress=self._note_progress)
-        finally:
-            self._progress = None
-        self.meta = loaded.meta
-        return loaded.model
-
-    def keep(self, model: object) -> None:  # noqa: ARG002  # it is in the file already
-        if not self.path.exists():
-            raise SpillError(f"{self.label} is gone, and the model could not come back.", "It stays loaded.")
-
-    def leave(self) -> None:
-        """Nobody else holds the model on behalf of the file."""
-
-    def release(self) -> None:
-        """Nothing was put aside."""
-
-    def peek(self, look: Callable[[Any], R]) -> R | None:  # noqa: ARG002  # there is nothing to look at
         return None
 
-    def _note_progress(self, done: int, total: int) -> None:
-        self._progress = (done, total)
+    def _loaded(self) -> Loaded:
+        try:
+            with fetched(self.address, self._storage, self.terms, self._begun) as path:
+                self._fetch = None
+                self._expected_bytes = _size(path)
+                return loaders.load(path, trust=self.trust, progress=self._note_progress)
+        finally:
+            self._fetch = None
+
+    def _begun(self, fetch: Fetch) -> None:
+        self._fetch = fetch
 
 
-def load(path: str | os.PathLike[str], *, trust: bool | None = None) -> Loaded:
-    """The model in a file, and what the file says about it. Raises `LoadError`.
+def artifact_of(given: str | os.PathLike[str], options: Options | None = None) -> Artifact:
+    """What is stored at a path or an address. Raises `LoadError`."""
+    options = options or Options()
+    place = _place(given)
+    if isinstance(place, Address):
+        return RemoteArtifact(place, trust=options.trust, terms=terms_of(options))
+    return ArtifactFile(place, trust=options.trust)
+
+
+def terms_of(options: Options) -> Terms:
+    """What the options say of fetching."""
+    cache = None if options.cache is None else Path(options.cache)
+    return Terms(options.artifact_limit, options.load_deadline_s, cache, options.cache_limit)
+
+
+def load(path: str | os.PathLike[str], *, trust: bool | None = None, **given: Any) -> Loaded:
+    """The model at a path or an address, and what its file says about it. Raises `LoadError`.
 
     Reading some formats runs the code in them. `trust=True` says that this is wanted, `trust=False` refuses such files;
-    without either they are loaded, with a warning the first time.
+    without either, a file of this machine is loaded, with a warning the first time, and one from elsewhere refused.
+    `artifact_limit`, `cache`, `cache_limit` and `load_deadline_s` are those of `serve`.
     """
-    settled = _settled(path)
+    place = _place(path)
+    options = _loading_options({"trust": trust, **given})
+    if isinstance(place, Address):
+        return RemoteArtifact(place, trust=trust, terms=terms_of(options))._loaded()  # noqa: SLF001 - its own module
+    settled = _settled(place)
     if trust is None:
         trust = loaders.find_loader(settled).runs_code and not _is_disguised(settled)
         if trust and settled not in _warned:
@@ -113,13 +226,31 @@ def load(path: str | os.PathLike[str], *, trust: bool | None = None) -> Loaded:
     return loaders.load(settled, trust=trust)
 
 
+LOADING = ("artifact_limit", "cache", "cache_limit", "load_deadline_s", "trust")
+"""The options that are about a load."""
+
+
+def _loading_options(given: dict[str, Any]) -> Options:
+    unknown = next((name for name in given if name not in LOADING), None)
+    if unknown is not None:
+        raise TypeError(f"load() has no argument {unknown!r}; it has {', '.join(LOADING)}")
+    shared = {name: value for name, value in environment_options().items() if name in LOADING and name != "trust"}
+    return options_from(given, shared)
+
+
 def _advice(path: Path, how: str) -> str:
     return f"Loading {path.name} runs the code that is in it; {how} says that you trust it."
 
 
+def _place(given: str | os.PathLike[str]) -> Address | str | os.PathLike[str]:
+    """An address of somewhere else, or a path. Raises `LoadError`."""
+    if not isinstance(given, str) or not is_address(given):
+        return given
+    address = Address.read(given)
+    return local_path(address) or address
+
+
 def _settled(path: str | os.PathLike[str]) -> Path:
-    if isinstance(path, str) and _ADDRESS.match(path):
-        raise LoadError(f"{path.partition(':')[0]} addresses are not read.", "Download the file, and give its path.")
     try:
         settled = Path(path).expanduser().resolve()
         exists = settled.exists()

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from ..errors import LoadError, ModelRefused, UnloadError
-from .artifact import ArtifactFile
+from ..options import Options
+from .artifact import artifact_of
 from .blame import reason_of
 from .component import Component
 from .engines import CoroutineThread
@@ -232,11 +233,14 @@ for _name in HOOKS:
 
 
 class FileComponent(ModelComponent):
-    """The component of a file: ``model_path`` of a resource. Its model is a `Model`, with the file's own `meta`."""
+    """The component of a stored model: ``model_path`` of a resource, a path or an address.
+
+    Its model is a `Model`, with the file's own `meta`.
+    """
 
     def __init__(self, path: Path | str, *, trust: bool | None = None) -> None:
-        self.path = Path(path)
-        self.file = ArtifactFile(path, trust=trust)
+        self.path = path
+        self.file = artifact_of(path, Options(trust=trust))
         self.model = Model(None)
 
     def load_model(self) -> None:

@@ -117,14 +117,15 @@ SERVE = Line(
     "MODEL",
     "Serve a model over HTTP and show its card; alone: the dashboard of everything served.\n\n"
     "MODEL is a variable, or an expression without spaces before its options, that gives a fitted model, a function,\n"
-    "any object with a method such as predict, or a ModelResource; or it is a file, loaded with the first request.\n"
-    "Where the name is served already, the model is swapped in place:\n"
+    "any object with a method such as predict, or a ModelResource; or it is a file or an address, loaded with\n"
+    "the first request. Where the name is served already, the model is swapped in place:\n"
     "same URL, same token, no request lost. As a cell magic, %%serve NAME serves the function or class that the cell\n"
     "defines last.",
     "examples:\n"
     "  %serve model\n"
     "  %serve model --name iris --deadline 5s\n"
     "  %serve churn.joblib --idle 10m\n"
+    "  %serve https://example.org/churn.onnx\n"
     "  %serve                                  the dashboard",
 )
 for _option in OPTIONS:

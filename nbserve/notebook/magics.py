@@ -18,6 +18,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from ..core.blame import reason_of
 from ..core.loaders import SUFFIXES
+from ..core.storages import is_address
 from ..errors import ModelRefused, NbserveError, OptionError, nearest
 from ..options import OPTIONS, read_option
 from . import completion
@@ -208,7 +209,7 @@ def _evaluated(source: str, namespace: dict[str, Any]) -> object:
 
 def _is_file(source: str) -> bool:
     """Whether it is one, or looks so much like one that whoever reads it should say what is wrong."""
-    if "://" in source or source.lower().endswith(SUFFIXES) or source.startswith(("./", "../", "~", os.sep)):
+    if is_address(source) or source.lower().endswith(SUFFIXES) or source.startswith(("./", "../", "~", os.sep)):
         return True
     with contextlib.suppress(OSError, ValueError):
         return Path(source).exists()

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..core.analysis import analyse, unseen
-from ..core.artifact import ArtifactFile
+from ..core.artifact import Artifact, artifact_of
 from ..core.component import Component
 from ..core.custom import FileComponent, ModelComponent, component_of, unwrapped
 from ..core.lifecycle import Source
@@ -98,12 +98,12 @@ def _seen(namespace: Mapping[str, Any], model: Any) -> Profile:
 
 
 def _of_file(path: str | os.PathLike[str], options: Options, look: Callable[[Any], Profile]) -> Offer:
-    source = ArtifactFile(path, trust=options.trust)
+    source = artifact_of(path, options)
     profile = unseen(source.label, source.peek_header())
-    name = name_from(source.path.stem)
-    address = str(source.path)
-    offer = Offer(Component(source), profile, name, address, look, is_seen=False, advice=source.advice)
-    return replace(offer, address=address)
+    offer = Offer(
+        Component(source), profile, name_from(source.stem), source.origin, look, is_seen=False, advice=source.advice
+    )
+    return replace(offer, address=source.origin)
 
 
 def _of_component(given: ModelComponent, look: Callable[[Any], Profile]) -> Offer:
@@ -128,7 +128,7 @@ def _of_resource(given: Any, options: Options, look: Callable[[Any], Profile]) -
     kind = type(resource)
     offer = _of_component(resource.component, look)
     if isinstance(resource.component, FileComponent):
-        resource.component.file.ask_trust(options.trust)
+        resource.component.file.ask(options)
         offer = replace(offer, advice=resource.component.file.advice)
     return replace(
         offer,
@@ -142,5 +142,5 @@ def _of_resource(given: Any, options: Options, look: Callable[[Any], Profile]) -
 
 def _settle_trust(source: Source[Any], resource: Any, options: Options) -> None:
     file = resource.component.file if isinstance(getattr(resource, "component", None), FileComponent) else source
-    if isinstance(file, ArtifactFile):
-        file.ask_trust(options.trust)
+    if isinstance(file, Artifact):
+        file.ask(options)

@@ -16,7 +16,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from nbserve.core import artifact
-from nbserve.core.artifact import ArtifactFile
+from nbserve.core.artifact import ArtifactFile, artifact_of
 from nbserve.core.component import Component
 from nbserve.core.lifecycle import State
 from nbserve.errors import LoadError, SpillError
@@ -117,10 +117,15 @@ def test_what_is_missing_or_no_model_is_refused_where_it_is_named(path: Path) ->
         ArtifactFile(path)
 
 
-@pytest.mark.parametrize("address", ["s3://bucket/model.joblib", "https://example.org/m.pkl", "models:/churn/1"])
-def test_an_address_is_not_taken_for_a_file(address: str) -> None:
-    with pytest.raises(LoadError, match=f"{address.partition(':')[0]} addresses are not read"):
-        ArtifactFile(address)
+def test_an_address_of_a_file_of_this_machine_is_its_path(path: Path) -> None:
+    (path.parent / "a b.joblib").symlink_to(path)
+    assert artifact_of(path.as_uri()).origin == str(path)
+    assert isinstance(artifact_of((path.parent / "a b.joblib").as_uri()), ArtifactFile)
+    assert artifact_of(f"file://localhost{path}").origin == str(path)
+    with pytest.raises(LoadError, match="a file of another machine"):
+        artifact_of(f"file://example.org{path}")
+    with pytest.raises(LoadError, match=r"Did you mean 'churn\.joblib'"):
+        artifact_of(path.with_name("chrun.joblib").as_uri())
 
 
 def test_a_file_that_runs_code_says_so_unless_it_is_trusted(path: Path) -> None:

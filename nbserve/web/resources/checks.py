@@ -78,11 +78,11 @@ def _component_of(resource: ModelResource, label: str) -> ModelComponent:
         return component
     if not isinstance(path, (str, os.PathLike)):
         raise ModelRefused(f"{label}.model_path is a {type(path).__name__}, and no path.", "Name the model's file.")
-    if isinstance(component, FileComponent) and component.path == Path(path):
+    if isinstance(component, FileComponent) and os.fspath(component.path) == os.fspath(path):
         return component  # it has been served before
     if component is not None:
         raise ModelRefused(f"{label} has a component and a model_path.", "Leave one of them away.")
-    return FileComponent(Path(path))
+    return FileComponent(path if isinstance(path, str) else Path(path))
 
 
 def _check_routes(kind: type[ModelResource], label: str) -> None:

@@ -1,0 +1,106 @@
+"""Whatever fsspec reads: s3, gs, az, hf, sftp, memory, …; each through a library that is the user's to install."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ...errors import LoadError, nearest
+from .address import Address
+from .copying import copied
+from .storage import Arrived, Found, Part
+
+__all__ = ["check", "find"]
+
+MOST_FILES = 10_000
+
+SAME = frozenset({"name", "Key", "size", "Size", "type", "islink", "mode", "uid", "gid", "nlink", "StorageClass"})
+"""What may be the same of a file that has changed."""
+
+VOLATILE = frozenset({"atime", "accessed", "last_accessed", "time"})
+"""What may be another of a file that has not."""
+
+
+def check(address: Address) -> None:
+    if find_spec("fsspec") is None:
+        raise LoadError(
+            f"{address.scheme} addresses are read by fsspec, which is not installed.",
+            "pip install 'jupyter-nbserve[remote]', or download the file and give its path.",
+        )
+    from fsspec.registry import available_protocols, known_implementations, registry
+
+    if address.scheme in registry:
+        return
+    known = known_implementations.get(address.scheme)
+    if known is None:
+        raise LoadError(
+            f"{address.scheme} addresses are not known.{nearest(address.scheme, available_protocols())}",
+            "Download the file, and give its path.",
+        )
+    library = known["class"].partition(".")[0]
+    if find_spec(library) is None:
+        raise LoadError(
+            f"{address.scheme} addresses are read by {library}, which is not installed.",
+            f"pip install {library.replace('_', '-')}, or download the file and give its path.",
+        )
+
+
+@contextmanager
+def find(address: Address, known: str) -> Iterator[Found | None]:
+    from fsspec.core import url_to_fs
+
+    try:
+        filesystem, path = url_to_fs(address.text)
+    except ImportError as error:  # fsspec's own words: what is imported may be installed under another name
+        raise LoadError(
+            f"{address.scheme} addresses are read by a library that is not installed.", f"{error}.".replace("..", ".")
+        ) from None
+    filesystem.invalidate_cache()
+    try:
+        facts = filesystem.info(path)
+        is_folder = facts["type"] == "directory"
+        files = filesystem.find(path, detail=True) if is_folder else {path: facts}
+    except FileNotFoundError:
+        raise LoadError(f"There is nothing at {address.shown}.", "Check the address.") from None
+    except PermissionError:
+        raise LoadError(f"{address.shown} is not open to us.", "Check with whose credentials it is read.") from None
+    version = _version(files)
+    if version and version == known:
+        yield None
+        return
+    yield Found(version, _parts(address, filesystem, path, files, is_folder=is_folder), is_folder)
+
+
+def _parts(
+    address: Address, filesystem: Any, root: str, files: Mapping[str, Any], *, is_folder: bool
+) -> tuple[Part, ...]:
+    if len(files) > MOST_FILES:
+        raise LoadError(f"{address.shown} holds {len(files)} files, more than any model.", "Name the model's folder.")
+    above = root.rstrip("/") + "/"
+    return tuple(
+        Part(
+            path.removeprefix(above) if is_folder else address.name,
+            facts.get("size"),
+            partial(_fetch, filesystem, path),
+        )
+        for path, facts in files.items()
+    )
+
+
+def _fetch(filesystem: Any, path: str, into: Path, arrived: Arrived) -> None:
+    with filesystem.open(path, "rb") as file:
+        copied(file, into, arrived)
+
+
+def _version(files: Mapping[str, Mapping[str, Any]]) -> str:
+    """All that tells one state of the files from another; empty when there is nothing that does."""
+    if not all(set(facts) - SAME - VOLATILE for facts in files.values()):
+        return ""
+    told = {path: {key: facts[key] for key in sorted(facts) if key not in VOLATILE} for path, facts in files.items()}
+    return sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
