@@ -2,6 +2,7 @@
 #   make demo    the main job, shown: the quickstart runs, another process calls it, JupyterLab opens (LAB=0: it does not)
 #   make test    all tests, those in a real browser included
 #   make test-frameworks   real models of PyTorch, Keras, XGBoost, …: in an environment of their own, several GB
+#   make test-hub   behind a real JupyterHub with its proxy: in an environment of its own, and .cache/hub for the proxy
 #   make check   formatting, lint, types, the floors of the house
 #   make bench   how fast, beside all that people use instead: bench-peers and bench-kernel
 #   make bench-peers   requests a second; each peer in an environment of its own, several GB, more than an hour
@@ -12,6 +13,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 HEAVY  ?= .venv-frameworks
 BIN    := $(VENV)/bin
+HUB    ?= .venv-hub
+PROXY  := .cache/hub/node_modules/.bin/configurable-http-proxy
 LAB    ?= 1
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
@@ -23,7 +26,7 @@ if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	else echo "$(2): install it with your system's packages." >&2; exit 1; fi
 endef
 
-.PHONY: demo test test-frameworks check bench bench-peers bench-quick bench-kernel wrk browser install-browser clean
+.PHONY: demo test test-frameworks test-hub check bench bench-peers bench-quick bench-kernel wrk browser install-browser clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo
@@ -35,6 +38,9 @@ test: $(VENV)/test browser
 
 test-frameworks: $(HEAVY)/ready
 	$(HEAVY)/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
+
+test-hub: $(HUB)/ready $(PROXY)
+	$(HUB)/bin/python -m pytest -m hub tests/hub $(ARGS)
 
 check: $(VENV)/check
 	$(BIN)/ruff format --check .
@@ -86,6 +92,18 @@ $(HEAVY)/ready: pyproject.toml
 	$(HEAVY)/bin/python -m pip --disable-pip-version-check --quiet install --editable '.[demo]' --group test --group frameworks
 	@touch $@
 
+$(HUB)/ready: pyproject.toml
+	@echo "Setting up $(HUB) for the tests with JupyterHub …"
+	test -x $(HUB)/bin/python || $(PYTHON) -m venv $(HUB)
+	$(HUB)/bin/python -m pip --disable-pip-version-check --quiet install --upgrade pip
+	$(HUB)/bin/python -m pip --disable-pip-version-check --quiet install --editable . --group hub
+	@touch $@
+
+$(PROXY):
+	@command -v npm >/dev/null || $(call install,nodejs npm,The hub's proxy needs Node.js)
+	@mkdir -p .cache/hub
+	npm install --silent --no-audit --no-fund --prefix .cache/hub configurable-http-proxy@5
+
 browser:
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || $(MAKE) --no-print-directory install-browser
 
@@ -93,4 +111,4 @@ install-browser:
 	@$(call install,chromium fonts-dejavu-core,The browser tests need Chromium)
 
 clean:
-	rm -rf $(VENV) $(HEAVY) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf $(VENV) $(HEAVY) $(HUB) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
