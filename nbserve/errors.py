@@ -28,6 +28,7 @@
     ├── Conflict
     ├── Busy
     │   └── RateExceeded
+    ├── ResultPending
     ├── DeadlineExceeded
     ├── ServerError                  the HTTP server itself
     │   ├── PortTaken
@@ -72,6 +73,7 @@ __all__ = [
     "PortTaken",
     "QuotaUsed",
     "RateExceeded",
+    "ResultPending",
     "ServerError",
     "ShareEnded",
     "SharingOff",
@@ -288,6 +290,13 @@ class RateExceeded(Busy):
     """The link is used more often than it allows."""
 
     code = "rate_exceeded"
+
+
+class ResultPending(NbserveError):
+    """A ticket has no result yet; ask again, in `retry_after_s` seconds or at once."""
+
+    code = "result_pending"
+    retry_after_s = 1.0
 
 
 class DeadlineExceeded(NbserveError):

@@ -232,6 +232,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("max_requests", None, _integer(1, 1_000_000), "requests in flight at once; one more is answered 429", "N"),
     Option("max_rows", None, _integer(1, 1_000_000_000), "rows of one request; more are answered 413", "N"),
     Option("deadline_s", 60.0, _time, "an answer that takes longer is given up, 504", "TIME"),
+    Option("result_ttl_s", 600.0, _time, "the result of a request with ?ticket=1 is kept so long", "TIME"),
     Option("body_limit", 64 * 1024**2, _size, "the largest request body, such as 64MiB; a larger one is 413", "SIZE"),
     Option(
         "loop",
@@ -279,6 +280,7 @@ class Options:
     max_requests: int | None = None
     max_rows: int | None = None
     deadline_s: float = 60.0
+    result_ttl_s: float = 600.0
     body_limit: int = 64 * 1024**2
     loop: str = "own"
     eager: bool = False

@@ -61,6 +61,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("deadline_s", ".5 s", 0.5),
     ("deadline_s", "2m", 120.0),
     ("deadline_s", "1H", 3600.0),
+    ("result_ttl_s", "1ms", 0.001),
+    ("result_ttl_s", "10m", 600.0),
     ("body_limit", "1", 1),
     ("body_limit", 1000, 1000),
     ("body_limit", "500kB", 500_000),
@@ -145,6 +147,8 @@ BAD: list[tuple[str, Any, str]] = [
     ("deadline_s", "5MiB", "a time above 0"),
     ("deadline_s", "9" * 400, "a time above 0"),
     ("deadline_s", True, "a time above 0"),
+    ("result_ttl_s", 0, "a time above 0"),
+    ("result_ttl_s", "0s", "a time above 0"),
     ("body_limit", 0, "a size of 1 byte or more"),
     ("body_limit", "0.5", "a size of 1 byte or more"),
     ("body_limit", -1, "a size of 1 byte or more"),
@@ -214,7 +218,7 @@ def test_the_flags_are_what_people_type() -> None:
     assert [option.flag for option in OPTIONS] == [
         *("--name", "--path", "--port", "--host", "--certfile", "--keyfile"),
         *("--no-token", "--threads", "--queue", "--batch", "--mode"),
-        *("--max-requests", "--max-rows", "--deadline", "--body-limit"),
+        *("--max-requests", "--max-rows", "--deadline", "--result-ttl", "--body-limit"),
         "--loop",
         *(
             "--eager",

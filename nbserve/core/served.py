@@ -23,6 +23,7 @@ from .memory import give_back, resident_bytes
 from .output import Log, writing_to
 from .schema import Profile, Signature
 from .sizing import size_of
+from .tickets import Tickets
 from .traffic import Traffic
 
 __all__ = ["BUILT_IN", "Served", "Surroundings"]
@@ -97,6 +98,7 @@ class Served(Callee):
         self.version: int = 1 if before is None else before.version + 1
         self.traffic: Traffic = Traffic() if before is None else before.traffic
         self.exchanges = _exchanges(options, before)
+        self.tickets: Tickets = Tickets(name) if before is None else before.tickets
         self.served_at = datetime.now(UTC)
         self._around = around
         self._look = look

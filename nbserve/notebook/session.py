@@ -187,6 +187,7 @@ class Session:
             self._told.pop(name, None)
             self._resources.remove(name)
         withdraw_endpoint(name)
+        served.tickets.close()
         self._retire(served)
         self.changed()
 

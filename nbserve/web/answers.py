@@ -9,10 +9,11 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..core.codecs import to_plain
-from ..errors import Busy, MethodNotAllowed, NbserveError, TokenMissing
+from ..errors import Busy, MethodNotAllowed, NbserveError, ResultPending, TokenMissing
 
 __all__ = [
     "STATUS",
+    "Cancelled",
     "Captured",
     "Error",
     "Exchange",
@@ -20,6 +21,7 @@ __all__ = [
     "Inspection",
     "Metadata",
     "Ready",
+    "Receipt",
     "Stopped",
     "Unloaded",
     "error_body",
@@ -36,6 +38,7 @@ STATUS: dict[str, int] = {
     "method_not_allowed": 405,
     "not_acceptable": 406,
     "body_incomplete": 408,
+    "result_pending": 408,
     "conflict": 409,
     "share_ended": 410,
     "body_too_large": 413,
@@ -184,6 +187,17 @@ class Stopped(BaseModel):
     stopped: bool
 
 
+class Receipt(BaseModel):
+    ticket: str
+    result_url: str = Field(description="Where its result is, as in the header Location.")
+    kept_s: float = Field(description="How long the result is kept, once there is one.")
+
+
+class Cancelled(BaseModel):
+    ticket: str
+    cancelled: bool = Field(description="Whether there was no result yet.")
+
+
 class Health(BaseModel):
     status: str
 
@@ -209,7 +223,7 @@ def error_headers(error: NbserveError) -> dict[str, str]:
     """The headers that belong to an error: what else is allowed, when to come again, how to sign in."""
     if isinstance(error, MethodNotAllowed):
         return {"allow": ", ".join(error.allowed)}
-    if isinstance(error, Busy):
+    if isinstance(error, (Busy, ResultPending)):
         return {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
     return {"www-authenticate": "Bearer"} if isinstance(error, TokenMissing) else {}
 

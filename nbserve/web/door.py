@@ -22,6 +22,7 @@ from .patience import Patience
 from .predict import Reply, predict, refusal, refuse_large, send_error
 from .resources import ResourceRoutes
 from .routes import is_listing, is_public
+from .tickets import predict_later, wants_ticket
 
 __all__ = ["Door", "Exchange"]
 
@@ -71,7 +72,8 @@ class Door:
             if served is None or not self._is_call(served, method, scope):
                 await self._to_fastapi(scope, receive, send if meter is None else metered(send, meter))
             elif scope["method"] == "POST":
-                await predict(served, method, scope, receive, send, self.patience_of(served), meter)
+                call = predict_later if wants_ticket(scope) else predict
+                await call(served, method, scope, receive, send, self.patience_of(served), meter)
             elif method in served.methods:
                 raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
             else:

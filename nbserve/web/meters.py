@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -20,6 +21,9 @@ from .asgi import Send
 __all__ = ["Meter", "Meters", "metered"]
 
 WRITTEN_EVERY_S = 1.0
+
+_TICKET = re.compile(r"result/[\w-]{22}/?")
+"""What came of a request that was counted when it was made."""
 
 
 class Meter:
@@ -49,7 +53,7 @@ class Meter:
         with self._lock:
             try:
                 self._check_open()
-                if method in LOOKING and verb in ("GET", "HEAD"):
+                if (method in LOOKING and verb in ("GET", "HEAD")) or (verb != "POST" and _TICKET.fullmatch(path)):
                     return None
                 self._check_method(method)
                 self._check_rate()

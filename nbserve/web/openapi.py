@@ -15,14 +15,29 @@ from ..core.calls import Method
 from ..core.codecs import MEDIA, Medium, request_schema, response_schema
 from ..core.schema import Parameter, Signature
 from ..core.served import Served
-from .answers import Captured, Error, Exchange, Health, Inspection, Metadata, Ready, Stopped, Unloaded
+from .answers import (
+    Cancelled,
+    Captured,
+    Error,
+    Exchange,
+    Health,
+    Inspection,
+    Metadata,
+    Ready,
+    Receipt,
+    Stopped,
+    Unloaded,
+)
 from .resources import ResourceRoutes
 from .resources.handlers import ResourceRoute
+from .tickets import WAIT_S
 
 __all__ = ["describe", "describe_one"]
 
 _OURS = "nbserve.{model}"
 """What our schemas are called, beside those of the routes that users add."""
+
+_SHAPES = (Cancelled, Captured, Error, Exchange, Health, Inspection, Metadata, Ready, Receipt, Stopped, Unloaded)
 
 _REF = "#/components/schemas/" + _OURS
 
@@ -140,6 +155,8 @@ def _endpoint_paths(served: Served) -> dict[str, Any]:
         paths[path] = {verb: operation | {"operationId": f"{name}_{last or 'stop'}"}}
     if "traffic" not in served.replaced:
         paths[f"/{name}/traffic/{{id}}/"] = {"get": _exchange(name)}
+    if served.methods:
+        paths[f"/{name}/result/{{ticket}}/"] = _result(name)
     return paths
 
 
@@ -150,12 +167,32 @@ def _exchange(name: str) -> dict[str, Any]:
     return operation | {"operationId": f"{name}_exchange", "parameters": [ident]}
 
 
+def _result(name: str) -> dict[str, Any]:
+    """The route of what came of requests with `?ticket=1`."""
+    ticket = _parameter("ticket", "path", "As in the answer to the request.", {"type": "string"})
+    timeout = _parameter("timeout", "query", "Seconds to wait for it.", {"type": "number", "default": WAIT_S})
+    missing = {404: "No ticket of this token, or one that is gone."}
+    faults = _ACCESS_FAULTS | missing | {408: "There is no result yet; ask again."}
+    answer: dict[int, tuple[str, Any]] = {200: ("What the request would have been answered, or its error.", {})}
+    get = _operation("Wait for a result", name, answer, faults)
+    cancelled = {200: ("It is not wanted any more.", _ref(Cancelled))}
+    delete = _operation("Take a ticket back, or forget its result", name, cancelled, _ACCESS_FAULTS | missing)
+    return {
+        "get": get | {"operationId": f"{name}_result", "parameters": [ticket, timeout]},
+        "delete": delete | {"operationId": f"{name}_cancel", "parameters": [ticket]},
+    }
+
+
+def _parameter(name: str, place: str, text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": place == "path", "description": text, "schema": schema}
+
+
 def _predict(served: Served, method: Method) -> dict[str, Any]:
     signature: Signature = method.signature
     operation = _operation(
         f"{served.profile.type_name}.{signature.method}",
         served.name,
-        {200: ("What the model answers.", response_schema(signature))},
+        {200: ("What the model answers.", response_schema(signature)), 202: ("A ticket.", _ref(Receipt))},
         _ACCESS_FAULTS | _PREDICT_FAULTS,
     )
     operation["operationId"] = f"{served.name}_{signature.method}"
@@ -163,10 +200,12 @@ def _predict(served: Served, method: Method) -> dict[str, Any]:
     needs_body = signature.data is not None or any(parameter.required for parameter in signature.parameters)
     content: dict[str, Any] = {"application/json": {"schema": request_schema(signature), "example": signature.example}}
     media = [each for each in MEDIA if each.is_available]
+    wishes = {"type": "integer", "enum": [0, 1], "default": 0}
+    operation["parameters"] = [_parameter("ticket", "query", "1: answer with a ticket.", wishes)]
     operation["responses"]["200"]["content"] |= {each.type: _other(each) for each in media}
     if signature.data is not None:
         content |= {name: _other(each) for each in media for name in each.types}
-        operation["parameters"] = [_in_query(each) for each in signature.parameters]
+        operation["parameters"] += [_in_query(each) for each in signature.parameters if each.name != "ticket"]
     operation["requestBody"] = {"required": needs_body, "content": content}
     return operation
 
@@ -179,8 +218,7 @@ def _other(medium: Medium) -> dict[str, Any]:
 
 def _in_query(parameter: Parameter) -> dict[str, Any]:
     """An argument beside a body that has no room for it."""
-    text = "As in a JSON body, and only for bodies that are not JSON."
-    return {"name": parameter.name, "in": "query", "required": False, "description": text, "schema": {}}
+    return _parameter(parameter.name, "query", "As in a JSON body, and only for bodies that are not JSON.", {})
 
 
 def _operation(summary: str, tag: str, answers: dict[int, tuple[str, Any]], faults: dict[int, str]) -> dict[str, Any]:
@@ -210,7 +248,7 @@ def _summary(served: Served) -> str:
 def _add_components(document: dict[str, Any]) -> None:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (Captured, Error, Exchange, Health, Inspection, Metadata, Ready, Stopped, Unloaded):
+    for model in _SHAPES:
         schema = model.model_json_schema(ref_template=_REF)
         parts = schema.pop("$defs", {}) | {model.__name__: schema}
         schemas |= {_OURS.format(model=name): part for name, part in parts.items()}

@@ -25,7 +25,17 @@ from .haste import haste
 from .meters import Meter
 from .patience import Patience, overdue
 
-__all__ = ["Prediction", "Reply", "cut_short", "predict", "refusal", "refuse_large", "send_error"]
+__all__ = [
+    "Prediction",
+    "Reply",
+    "cut_short",
+    "predict",
+    "read_whole",
+    "refusal",
+    "refuse_large",
+    "send_error",
+    "send_reply",
+]
 
 JSON = b"application/json"
 _ANYTHING = frozenset({b"*/*", JSON})
@@ -205,13 +215,7 @@ async def predict(
     """Answer one request to a model's method. Reading and answering may take as long as the deadline each."""
     prediction = Prediction(served, method, scope["nbserve.caller"], patience.loop, meter)
     try:
-        headers = headers_of(scope)
-        _check_length(headers, served.options.body_limit)
-        message, rest = said_at_once(receive)
-        if rest is None and not message.get("more_body") and message["type"] == "http.request":
-            sent = message.get("body", b"")
-        else:
-            sent = await _read_in_time(message, rest, receive, served.options)
+        headers, sent = await read_whole(served, scope, receive)
         if not served.is_described:
             await _described_in_time(served)
         future = patience.loop.create_future()
@@ -223,7 +227,17 @@ async def predict(
     except BaseException:
         prediction.end(None, None)
         raise
-    await _send(scope, send, reply)
+    await send_reply(scope, send, reply)
+
+
+async def read_whole(served: Served, scope: Scope, receive: Receive) -> tuple[Headers, bytes]:
+    """Headers and body of a request. Raises `BodyTooLarge`, `BodyIncomplete`."""
+    headers = headers_of(scope)
+    _check_length(headers, served.options.body_limit)
+    message, rest = said_at_once(receive)
+    if rest is None and not message.get("more_body") and message["type"] == "http.request":
+        return headers, message.get("body", b"")
+    return headers, await _read_in_time(message, rest, receive, served.options)
 
 
 async def _read_in_time(message: Any, rest: Any, receive: Receive, options: Options) -> bytes:
@@ -282,11 +296,11 @@ def refusal(error: NbserveError, predict_id: bytes | None = None) -> Reply:
 
 async def send_error(scope: Scope, send: Send, error: NbserveError) -> None:
     """Answer with an error. The server reads the rest of the body away: many clients send all before they listen."""
-    await _send(scope, send, refusal(error))
+    await send_reply(scope, send, refusal(error))
 
 
-async def _send(scope: Scope, send: Send, reply: Reply) -> None:
-    if reply.status != 200 and header(scope, b"expect") is not None:
+async def send_reply(scope: Scope, send: Send, reply: Reply) -> None:
+    if reply.status >= 300 and header(scope, b"expect") is not None:
         # the body was never asked for, and what comes next may be none
         reply.headers.append((b"connection", b"close"))
     await send_body(send, reply.status, reply.content_type, reply.body, reply.headers)

@@ -22,6 +22,7 @@ from .meters import Meter
 from .openapi import describe, describe_one
 from .shown import described_by, shown_by
 from .threads import in_thread
+from .tickets import give_up, result_of
 
 __all__ = [
     "PAGE_HEADERS",
@@ -168,6 +169,16 @@ def _refuse_visitors(served: Served, request: Request) -> None:
         raise TokenRefused(
             "This token does not show the traffic.", "Look at it in the notebook: %nbserve traffic NAME."
         )
+
+
+@endpoint_routes.api_route("/{name}/result/{ticket}/", methods=["GET", "DELETE"], response_model=None)
+async def result(served: Endpoint, ticket: str, request: Request) -> Response:
+    if request.method == "DELETE":
+        return JSONResponse(give_up(served, ticket, request.scope))
+    reply, kept = await result_of(served, ticket, request.scope)
+    headers = {name.decode(): text.decode("latin-1") for name, text in reply.headers}
+    headers |= {"content-type": reply.content_type.decode(), "cache-control": "no-store", **kept}
+    return Response(reply.body, reply.status, headers)
 
 
 async def _stop(served: Served, request: Request) -> Response:

@@ -192,6 +192,8 @@ def test_it_answers_while_a_cell_is_busy(kernel: Kernel, busy: str) -> None:
             took_s.append(time.perf_counter() - began)
         assert owner.post("unload/").json["state"] == "unloaded"
         assert caller.predict([[1]]) == [1]
+        ticket = caller.post("predict/?ticket=1", {"X": [[1]]}).json["ticket"]
+        assert caller.get(f"result/{ticket}/").json == {"predict_result": [1]}
         assert not running.has_ended
         owner.post("/go")
         running.wait().check()

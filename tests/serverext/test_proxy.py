@@ -37,6 +37,15 @@ def test_a_prediction_comes_through(kernel: Kernel, user: httpx.Client, name: st
     assert answer.headers["x-predict-id"]
 
 
+def test_a_ticket_and_its_result_come_through(kernel: Kernel, user: httpx.Client) -> None:
+    answer = user.post(kernel.address("double/predict/"), params={"ticket": "1"}, json={"X": [[1, 2]]})
+    assert answer.status_code == 202
+    where = answer.headers["location"]
+    assert where.startswith(f"{BASE}nbserve/e/{kernel.id}/double/result/")
+    assert answer.json()["result_url"] == where
+    assert user.get(httpx.URL(kernel.address("")).join(where)).json() == {"predict_result": [[2, 4]]}
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_passed_on_with_its_body(kernel: Kernel, user: httpx.Client, verb: str) -> None:
     told = echoed(user, kernel, verb, content=b"x" * 1000)

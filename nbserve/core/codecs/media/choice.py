@@ -93,8 +93,14 @@ def _parameters(text: str) -> dict[str, str]:
     return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
+_OURS = frozenset({"ticket", "token"})
+
+
 def arguments_of(query: bytes) -> dict[str, Any]:
-    """The other arguments of a call whose body has no room for them; `token` is none. Raises `InputError`."""
+    """The other arguments of a call whose body has no room for them, but for what is said to us.
+
+    Raises `InputError`.
+    """
     arguments: dict[str, Any] = {}
     if not query:
         return arguments
@@ -103,7 +109,7 @@ def arguments_of(query: bytes) -> dict[str, Any]:
     except ValueError:
         raise InputError("The query is not UTF-8, or too long.", "Send arguments as ?name=value.") from None
     for name, text in given:
-        if name == "token":
+        if name in _OURS:
             continue
         if name in arguments:
             problem = f"The argument {name[:80]!r} is given twice."
