@@ -21,6 +21,7 @@ from .answers import Reply
 from .exchange import Outcome, Patience, Send, Wait
 from .failures import broken, late
 from .plans import NOTHING, Plan, Plans, R
+from .tickets import AsyncTicket, Ticket
 
 __all__ = ["AsyncClient", "Client"]
 
@@ -69,6 +70,10 @@ class Client:
     def call(self, method: str, data: Any = NOTHING, /, **arguments: Any) -> Any:
         """Any method of the model, by its name."""
         return self._run(self._plans.call(method, data, arguments))
+
+    def submit(self, method: str, data: Any = NOTHING, /, **arguments: Any) -> Ticket:
+        """Ask a method of the model for what takes long: ``client.submit("predict", rows).result()``."""
+        return Ticket(self._run, self._plans, *self._run(self._plans.submit(method, data, arguments)))
 
     def predict(self, data: Any = NOTHING, /, **arguments: Any) -> Any:
         """What the model predicts for the rows."""
@@ -165,6 +170,10 @@ class AsyncClient:
     async def call(self, method: str, data: Any = NOTHING, /, **arguments: Any) -> Any:
         """Any method of the model, by its name."""
         return await self._run(self._plans.call(method, data, arguments))
+
+    async def submit(self, method: str, data: Any = NOTHING, /, **arguments: Any) -> AsyncTicket:
+        """Ask a method of the model for what takes long; `result` of what this answers is to be awaited, too."""
+        return AsyncTicket(self._run, self._plans, *await self._run(self._plans.submit(method, data, arguments)))
 
     async def predict(self, data: Any = NOTHING, /, **arguments: Any) -> Any:
         """What the model predicts for the rows."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from ..errors import InputError, OptionError
+from ..errors import InputError, OptionError, ResultPending
 from .address import below
 from .answers import Reply, failure_of, json_of, value_of
 from .exchange import Outcome, Patience, Question, Send, Wait, exchange
@@ -24,6 +26,9 @@ DATA = "X"
 """What the data is called when it comes without a name: every method that takes data knows it by this one, too."""
 
 RESULT = "predict_result"
+
+WAIT_S = 30.0
+"""How long one request waits for the result of a ticket."""
 
 
 class _Nothing:
@@ -44,13 +49,38 @@ class Plans:
 
     def call(self, method: str, data: Any, arguments: Mapping[str, Any]) -> Plan[Any]:
         """A method of the model; answered in the kind of the data."""
-        if not isinstance(method, str) or not method.isidentifier():
-            raise OptionError(f"{str(method)[:80]!r} is no name of a method.", "metadata()['methods'] lists them.")
         given = _named(data, arguments)
-        question = self._question("POST", f"{quote(method)}/", JSON.write(sendable(given)))
-        answer = json_of((yield from self._asked(question)))
-        is_whole = isinstance(answer, dict) and answer.keys() == {RESULT}
-        return alike(answer[RESULT] if is_whole else answer, given.values())
+        question = self._question("POST", f"{_name(method)}/", JSON.write(sendable(given)))
+        return _value((yield from self._asked(question)), given)
+
+    def submit(self, method: str, data: Any, arguments: Mapping[str, Any]) -> Plan[tuple[str, dict[str, Any]]]:
+        """The same, to be fetched later; answers the ticket's id, and what was given."""
+        given = _named(data, arguments)
+        question = self._question("POST", f"{_name(method)}/?ticket=1", JSON.write(sendable(given)))
+        receipt = json_of((yield from self._asked(question)))
+        if not isinstance(receipt, dict) or not isinstance(receipt.get("ticket"), str):
+            raise OptionError(f"{method} gives no tickets.", "Call it: what answers is a route of its resource.")
+        return receipt["ticket"], given
+
+    def result(self, ticket: str, given: Mapping[str, Any], timeout_s: float | None) -> Plan[Any]:
+        """What a ticket came to. Raises `ResultPending` when there is nothing in time."""
+        patience = replace(self.patience, timeout_s=timeout_s)
+        ends = math.inf if timeout_s is None else patience.clock() + timeout_s
+        while True:
+            wait_s = max(0.0, min(WAIT_S, ends - patience.clock()))
+            question = self._question("GET", f"result/{quote(ticket)}/?timeout={wait_s:.3f}")
+            longest = self.patience.timeout_s
+            asking = replace(self.patience, timeout_s=None if longest is None else wait_s + longest)
+            reply = yield from exchange(question, asking)
+            failure = failure_of(reply)
+            if failure is None:
+                return _value(reply, given)
+            if not isinstance(failure, ResultPending) or patience.clock() >= ends:
+                raise failure
+
+    def cancel(self, ticket: str) -> Plan[bool]:
+        answer = json_of((yield from self._asked(self._question("DELETE", f"result/{quote(ticket)}/"))))
+        return bool(answer["cancelled"])
 
     def get(self, route: str) -> Plan[Any]:
         """A route of every endpoint that is looked at."""
@@ -80,6 +110,20 @@ class Plans:
         if failure is not None:
             raise failure
         return reply
+
+
+def _name(method: Any) -> str:
+    """Raises `OptionError` for what can be none."""
+    if not isinstance(method, str) or not method.isidentifier():
+        raise OptionError(f"{str(method)[:80]!r} is no name of a method.", "metadata()['methods'] lists them.")
+    return quote(method)
+
+
+def _value(reply: Reply, given: Mapping[str, Any]) -> Any:
+    """The answer of a method, in the kind of the data."""
+    answer = json_of(reply)
+    is_whole = isinstance(answer, dict) and answer.keys() == {RESULT}
+    return alike(answer[RESULT] if is_whole else answer, given.values())
 
 
 def _named(data: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
