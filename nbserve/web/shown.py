@@ -38,4 +38,4 @@ def described_by(document: dict[str, Any], name: str, meter: Meter | None) -> di
 
 def _is_open(path: str, own: str, meter: Meter) -> bool:
     method = path.removeprefix(own).strip("/").partition("/")[0]
-    return method == "metadata" or (method != "" and meter.allows(method))
+    return method in ("metadata", "result") or (method != "" and meter.allows(method))

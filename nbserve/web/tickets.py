@@ -115,7 +115,9 @@ def _nobody_watches(_: object) -> None: ...
 
 def _receipt(served: Served, ticket: Ticket, prediction: Prediction, scope: Scope) -> Reply:
     root = str(scope.get("root_path", "")).rstrip("/")
-    url = f"{root}/{served.name}/result/{ticket.id}/"
+    grant: Grant = scope["nbserve.grant"]
+    name = f"/{served.name}" if grant.meter is None else ""  # a link is the endpoint's own address
+    url = f"{root}{name}/result/{ticket.id}/"
     body = {"ticket": ticket.id, "result_url": url, "kept_s": served.options.result_ttl_s}
     headers = [(b"location", url.encode("latin-1")), (b"x-predict-id", prediction.predict_id)]
     return Reply(202, orjson.dumps(body), headers)

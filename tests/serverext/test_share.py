@@ -125,6 +125,24 @@ def test_it_answers_predictions_as_json_and_in_other_formats(guest: httpx.Client
     assert answer.status_code in (200, 422)  # a list that is doubled, or numbers that are none
 
 
+def test_a_ticket_is_for_the_link_that_it_was_made_with(
+    kernel: Kernel, user: httpx.Client, guest: httpx.Client, made: dict[str, Any]
+) -> None:
+    answer = guest.post("predict/?ticket=1", json=ROWS)
+    where = answer.headers["location"]
+    assert answer.json()["result_url"] == where
+    assert where.endswith(f"{BASE}nbserve/s/{made['id']}/result/{answer.json()['ticket']}/")
+    assert guest.get(httpx.URL(str(guest.base_url)).join(where)).json() == {"predict_result": [[2, 4]]}
+    assert_error(user.get(kernel.address(f"double/result/{answer.json()['ticket']}/")), 404, "not_found")
+    with visitor(kernel, share(user, kernel, methods="predict", rate="1/h")) as other:
+        assert_error(other.get(f"result/{answer.json()['ticket']}/"), 404, "not_found")
+        own = other.post("predict/?ticket=1", json=ROWS).json()["ticket"]
+        assert other.get(f"result/{own}/").json() == {"predict_result": [[2, 4]]}  # it was counted when it was made
+        assert other.get(f"result/{own}/").status_code == 200
+        assert_error(other.post("predict/", json=ROWS), 429, "rate_exceeded")
+        assert other.delete(f"result/{own}/").json()["cancelled"] is False
+
+
 def test_our_client_uses_it_as_any_endpoint(kernel: Kernel, made: dict[str, Any]) -> None:
     with nbserve.Client(made["link"]) as client:
         assert client.predict([[1, 2]]) == [[2, 4]]
@@ -135,7 +153,7 @@ def test_our_client_uses_it_as_any_endpoint(kernel: Kernel, made: dict[str, Any]
 
 def test_its_description_begins_where_the_link_does(guest: httpx.Client, made: dict[str, Any]) -> None:
     described = guest.get("openapi.json").json()
-    assert set(described["paths"]) == {"/predict/", "/inspect/", "/metadata/"}
+    assert set(described["paths"]) == {"/predict/", "/inspect/", "/metadata/", "/result/{ticket}/"}
     assert described["servers"] == [{"url": made["path"].rstrip("/")}]
     assert list(described["components"]["securitySchemes"]) == ["token"]
 

@@ -57,6 +57,22 @@ def test_to_look_is_always_open_and_no_use(path: str) -> None:
         meter.begin("POST", path)
 
 
+def test_what_came_of_a_ticket_is_no_use_and_nothing_else_looks_like_it() -> None:
+    meter = meter_of(methods=("predict",), rate="1/h")
+    ticket = "Abc-_" + "0" * 17
+    for verb in ("GET", "HEAD", "DELETE"):
+        assert meter.begin(verb, f"result/{ticket}/") is None
+        assert meter.begin(verb, f"result/{ticket}") is None
+    for verb, path in (
+        ("POST", f"result/{ticket}"),
+        ("GET", "result/"),
+        ("GET", f"result/{ticket}x"),
+        ("GET", "result/a"),
+    ):
+        with pytest.raises(TokenRefused):
+            meter.begin(verb, path)
+
+
 def test_all_methods_are_open_unless_some_are_named() -> None:
     assert meter_of().begin("POST", "anything/")
     meter = meter_of(methods=("predict", "inspect"))
