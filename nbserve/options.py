@@ -126,17 +126,27 @@ _SIZE_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1
 
 def _quantity(units: Mapping[str, float], allowed: str) -> Callable[[Any], float]:
     def read(given: Any) -> float:
-        if isinstance(given, bool):
-            raise ValueError(allowed)
-        found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", str(given).strip().lower())
-        if found is None or found[2] not in units:
-            raise ValueError(allowed)
-        quantity = float(found[1]) * units[found[2]]
+        try:
+            quantity = _number(given, units)
+        except (OverflowError, ValueError):
+            raise ValueError(allowed) from None
         if not 0 < quantity < math.inf:
             raise ValueError(allowed)
         return quantity
 
     return read
+
+
+def _number(given: Any, units: Mapping[str, float]) -> float:
+    """Raises ValueError, OverflowError."""
+    if isinstance(given, bool):
+        raise ValueError
+    if isinstance(given, (int, float)):
+        return float(given)
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", str(given).strip().lower())
+    if found is None or found[2] not in units:
+        raise ValueError
+    return float(found[1]) * units[found[2]]
 
 
 _time = _quantity(_TIME_UNITS, "a time above 0, such as 30s, 500ms or 2m")

@@ -17,6 +17,8 @@ from ..core.served import Served
 from ..core.sharing import Answer
 from ..errors import Conflict, DeadlineExceeded, ModelRefused, NbserveError
 from ..settings import GIVEN, Layer, OptionsView, Settings
+from .configured import Configured
+from .offer import address_of
 from .prepared import Prepared
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Endpoint"]
 
 
-class Endpoint:
+class Endpoint(Configured):
     """A model to serve, or one that is served: its name, its URL, and everything that can be asked of it.
 
     `Endpoint(model, **options)` does nothing but check the options. `load` brings the model into memory and looks at
@@ -256,6 +258,19 @@ class Endpoint:
             )
             raise ModelRefused(problem, "Serve one: nbserve.serve(model).")
         return self._given
+
+    def _called(self) -> str:
+        return self._name
+
+    def _address(self) -> str | None:
+        if self._session is not None and self.served:
+            return self._session.address(self._name)
+        if self._prepared is not None:
+            return self._prepared.address
+        return address_of(self._given)
+
+    def _tell(self, settings: Settings) -> None:
+        self._settings, self._name = settings, settings.options.wanted_name or ""
 
     def _settings_now(self) -> Settings:
         return self._settings if self._session is None else self._session.settings(self._name)

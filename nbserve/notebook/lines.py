@@ -118,7 +118,8 @@ SERVE = Line(
     "Serve a model over HTTP and show its card; alone: the dashboard of everything served.\n\n"
     "MODEL is a variable, or an expression without spaces before its options, that gives a fitted model, a function,\n"
     "any object with a method such as predict, or a ModelResource; or it is a file or an address, loaded with\n"
-    "the first request. Where the name is served already, the model is swapped in place:\n"
+    "the first request, or a file of settings (.yaml, .toml, .json), which names models and their options.\n"
+    "Where the name is served already, the model is swapped in place:\n"
     "same URL, same token, no request lost. As a cell magic, %%serve NAME serves the function or class that the cell\n"
     "defines last.",
     "examples:\n"
@@ -126,6 +127,7 @@ SERVE = Line(
     "  %serve model --name iris --deadline 5s\n"
     "  %serve churn.joblib --idle 10m\n"
     "  %serve https://example.org/churn.onnx\n"
+    "  %serve models.yaml                      all that the file describes\n"
     "  %serve                                  the dashboard",
 )
 for _option in OPTIONS:

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import new_class
-from typing import Any
+from typing import Any, cast
 
 import traitlets
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
+from ..configuration import SUFFIXES as CONFIGURATIONS
+from ..configuration import is_configuration
 from ..core.blame import reason_of
 from ..core.loaders import SUFFIXES
 from ..core.storages import is_address
@@ -91,6 +93,8 @@ class Nbserve(Magics, _Settings):  # type: ignore[misc, valid-type]  # its trait
         if cell is None:
             with _one_line_errors():
                 model = _evaluated(source, {**self._shell.user_ns, **(local_ns or {})})
+                if is_configuration(model) and "name" not in given.options:
+                    return self._serve_file(cast("str", model), given.options)
         else:
             model = self._defined_by(cell)
             given.options.setdefault("name", given.target)
@@ -130,6 +134,17 @@ class Nbserve(Magics, _Settings):  # type: ignore[misc, valid-type]  # its trait
                 typed = unknown.removesuffix("_s")
                 raise OptionError(f"%nbserve {verb} has no option '--{typed}'.", "%nbserve --help lists them.")
             return VERBS[verb].run(self._session, name or only_name(self._session, verb), **flags)
+
+    def _serve_file(self, path: str, options: dict[str, Any]) -> Endpoint | None:
+        """All endpoints of a file of settings: one with its card, several with the dashboard."""
+        endpoints = self._session.serve_all(path, options)
+        if len(endpoints) == 1:
+            endpoints[0].show()
+        else:
+            self._show_dashboard({})
+        for each in endpoints:
+            each.load_if_eager()
+        return endpoints[0] if len(endpoints) == 1 else None
 
     def _show_dashboard(self, options: dict[str, Any]) -> None:
         if options:
@@ -209,7 +224,9 @@ def _evaluated(source: str, namespace: dict[str, Any]) -> object:
 
 def _is_file(source: str) -> bool:
     """Whether it is one, or looks so much like one that whoever reads it should say what is wrong."""
-    if is_address(source) or source.lower().endswith(SUFFIXES) or source.startswith(("./", "../", "~", os.sep)):
+    if is_address(source) or source.startswith(("./", "../", "~", os.sep)):
+        return True
+    if source.lower().endswith((*SUFFIXES, *CONFIGURATIONS)):
         return True
     with contextlib.suppress(OSError, ValueError):
         return Path(source).exists()

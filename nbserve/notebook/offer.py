@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ..core.analysis import analyse, unseen
@@ -15,11 +16,12 @@ from ..core.custom import FileComponent, ModelComponent, component_of, unwrapped
 from ..core.lifecycle import Source
 from ..core.schema import Profile
 from ..core.served import Served
+from ..core.storages import Address, is_address
 from ..options import Options
 from ..settings import Settings
 from .naming import name_for, name_from
 
-__all__ = ["Offer", "Told", "look_again", "look_of", "offer_of"]
+__all__ = ["Offer", "Told", "address_of", "look_again", "look_of", "offer_of"]
 
 NOTEBOOK = "the notebook"
 
@@ -57,6 +59,14 @@ class Told:
     def __init__(self, offer: Offer, settings: Settings) -> None:
         self.offer = offer
         self.settings = self.wanted = settings
+
+
+def address_of(given: object) -> str | None:
+    """Where a model is that was given by its address, without what opens it; None for an object."""
+    if not isinstance(given, (str, os.PathLike)):
+        return None
+    address = os.fspath(given)
+    return Address.read(address).shown if is_address(address) else str(Path(address).expanduser().resolve())
 
 
 def look_of(namespace: Mapping[str, Any]) -> Callable[[Any], Profile]:

@@ -33,6 +33,11 @@ class Prepared:
         complete = session.settled(*settings.own)
         return cls(session, session.offer(model, complete.options), complete)
 
+    @property
+    def address(self) -> str | None:
+        """Where the model is kept, if it is."""
+        return self._offer.address
+
     def offer_for(self, options: Options) -> Offer:
         """The same model, as it is known by now, to be served. Raises `LoadError` where a file is not trusted."""
         return replace(self._offer.again(self.served, options), advice=self._offer.advice)

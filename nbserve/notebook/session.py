@@ -8,8 +8,9 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from ..configuration import is_configuration, read_configuration
 from ..core.calls import Coroutines
 from ..core.component import Component
 from ..core.custom import DrivenSource
@@ -90,10 +91,21 @@ class Session:
     def serve(self, model: object, given: Mapping[str, Any], below: Iterable[Layer] = ()) -> Endpoint:
         """Serve `model`, or swap it in where its name is served; `below` is what a file says beside what was given.
 
-        Raises `NbserveError`s, and changes nothing then.
+        A file of settings is served as what it describes. Raises `NbserveError`s, and changes nothing then.
         """
+        if is_configuration(model):
+            plan = read_configuration(cast("str", model)).one(given.get("name"))
+            return self.serve(plan.address, given, (plan.layer, *below))
         settings = self.settled(Layer(GIVEN, given), *below)
         return self.place(self.offer(model, settings.options), settings)
+
+    def serve_all(self, path: str, given: Mapping[str, Any]) -> list[Endpoint]:
+        """Serve every endpoint that a file describes. Raises `NbserveError`s, and serves none where one is wrong."""
+        offers = []
+        for plan in read_configuration(path).plans:
+            settings = self.settled(Layer(GIVEN, given), plan.layer)
+            offers.append((self.offer(plan.address, settings.options), settings))
+        return [self.place(*each) for each in offers]
 
     def serve_new(self, model: object, given: Mapping[str, Any], below: Iterable[Layer] = ()) -> Endpoint:
         """Serve `model` under a name that nothing is served under yet. Raises `Conflict` too."""
@@ -260,6 +272,10 @@ class Session:
     def settings(self, name: str) -> Settings:
         """What the endpoint was told, and what is to be in force with the next `refresh`. Raises `NotFound`."""
         return self._told[self.registry[name].name].wanted
+
+    def address(self, name: str) -> str | None:
+        """Where the endpoint's model is kept, if it is. Raises `NotFound`."""
+        return self._told[self.registry[name].name].offer.address
 
     def tell(self, name: str, option: str, value: Any) -> None:
         """Set an option of the endpoint, for the next `refresh`. Raises `NotFound`, `OptionError`."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
+import joblib
 import pytest
+from IPython.core.error import UsageError
 
-from nbserve.errors import ModelError
+from nbserve.errors import ModelError, OptionError
 from nbserve.notebook.lines import NBSERVE, SERVE, UNSERVE
 from nbserve.options import OPTIONS
 from tests.bad_lines import BAD_LINES, SETTING, BadLine
+from tests.models import logistic_on_frame
 
 MODEL = """
 class Constant:
@@ -195,6 +199,29 @@ def test_the_settings_are_shown_with_who_has_set_them(shell: Any, monkeypatch: p
         line.split()[:2] for line in shell.run("%nbserve config model").check().stdout.splitlines()
     ]
     assert shell.run("%nbserve refresh model").check().stdout.startswith("model · loaded")
+
+
+def test_a_file_of_settings_is_served_as_what_it_describes(shell: Any, tmp_path: Path) -> None:
+    joblib.dump(logistic_on_frame(), tmp_path / "iris.joblib")
+    (tmp_path / "one.yaml").write_text("model: iris.joblib\ntrust: true\ndeadline: 5s\n")
+    endpoint = shell.run(f"%serve {tmp_path}/one.yaml --threads 2").check().value
+    assert (endpoint.name, endpoint.options.deadline_s, endpoint.options.threads) == ("iris", 5.0, 2)
+    shown = shell.run("%nbserve config iris").check().stdout
+    assert [line.split()[3] for line in shown.splitlines() if line.startswith("deadline_s")] == ["one.yaml"]
+    both = "trust = true\n[endpoints.a]\nmodel = 'iris.joblib'\neager = true\n[endpoints.b]\nmodel = 'iris.joblib'\n"
+    (tmp_path / "two.toml").write_text(both)
+    assert shell.run(f"%serve {tmp_path}/two.toml").check().stdout.count(" · ") >= 3
+    assert shell.run("import nbserve; [each.state for each in nbserve.endpoints()]").value == [
+        *("unloaded", "loaded", "unloaded"),
+    ]
+    assert shell.run(f"%serve {tmp_path}/two.toml --name b --threads 3").check().value.options.threads == 3
+    shell.run("%unserve --all").check()
+    (tmp_path / "two.toml").write_text(both.replace("[endpoints.b]\nmodel = 'iris", "[endpoints.b]\nmodel = 'missing"))
+    for line in (f"%serve {tmp_path}/two.toml", f"%serve {tmp_path}/two.toml --name c"):
+        assert isinstance(shell.run(line).error, UsageError)
+    assert shell.run("nbserve.endpoints()").value == []
+    with pytest.raises(OptionError, match="holds 2 endpoints"):
+        shell.variables["nbserve"].serve(tmp_path / "two.toml")
 
 
 def test_status_of_nothing_is_a_sentence(shell: Any) -> None:

@@ -1,0 +1,3 @@
+from tests.notebook.conftest import bare, ipython, shell
+
+__all__ = ["bare", "ipython", "shell"]
