@@ -22,6 +22,8 @@ __all__ = ["AUTH_RESOURCE", "WATCHING", "EndpointHandler", "KernelAssetHandler"]
 
 AUTH_RESOURCE = "nbserve"
 
+_NUMBER = re.compile(r"[0-9a-f]{32}")
+
 WATCHING = re.compile(r"/[^/]+/metadata/?")
 """To look at what an endpoint does is no use of it."""
 
@@ -47,16 +49,18 @@ class EndpointHandler(ProxiedHandler):
         token = self.bearer()
         if self._passes.is_one(token):
             listing = self._admit_page(token, kernel_id, name)
+            user = self._passes.user(token)
         else:
             elsewhere = await self._admit_user()
             if elsewhere is not None:
                 return elsewhere
             listing = self._listing(kernel_id, name)
+            user = _name_of(self.current_user)
         page_token = await self._page_token(listing) if wants_page(self.request) else ""
         if not WATCHING.fullmatch(path):
             self._used = kernel_id
             self._kernels.begin_use(kernel_id)
-        return Way(listing, path, self._prefix(kernel_id), page_token)
+        return Way(listing, path, self._prefix(kernel_id), page_token, user=user)
 
     def on_end(self) -> None:
         if self._used:
@@ -103,7 +107,8 @@ class EndpointHandler(ProxiedHandler):
         """For a page that may come back: it may do what its user may."""
         if self.is_for_any_origin:
             return ""
-        return self._passes.issue(listing, [action for action in ("read", "write") if await self._may(action)])
+        allowed = [action for action in ("read", "write") if await self._may(action)]
+        return self._passes.issue(listing, allowed, _name_of(self.current_user))
 
     def _action(self) -> str:
         return str(HTTP_METHOD_TO_AUTH_ACTION[str(self.request.method)])
@@ -148,6 +153,12 @@ class KernelAssetHandler(ProxiedHandler):
         if listing is None:
             raise NotFound("There is nothing here.")
         return Way(listing, f"/{path}", f"{self.base_url}nbserve/e/{kernel_id}", has_key=False)
+
+
+def _name_of(user: Any) -> str:
+    """What a user of Jupyter is called; who has no account, and so a number in place of a name, as Jupyter shows him."""
+    name = str(getattr(user, "username", ""))
+    return str(getattr(user, "display_name", "") or name) if _NUMBER.fullmatch(name) else name
 
 
 def _nothing(_: Any) -> None:

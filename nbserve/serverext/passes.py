@@ -11,6 +11,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Collection
+from urllib.parse import quote, unquote
 
 from ..directory import Listing
 
@@ -27,26 +28,36 @@ class Passes:
         self._secret = secrets.token_bytes(32)
         self._clock = clock
 
-    def issue(self, listing: Listing, actions: Collection[str]) -> str:
-        """A pass for what is served there now, which allows these actions of Jupyter's (`read`, `write`)."""
+    def issue(self, listing: Listing, actions: Collection[str], user: str = "") -> str:
+        """A pass for what is served there now, which allows that user these actions of Jupyter's (`read`, `write`)."""
         until = str(int(self._clock()) + HOURS * 3600)
-        allowed = "+".join(sorted(actions))
-        return ".".join((_MARK, until, allowed, self._signature(listing, until, allowed)))
+        allowed, name = "+".join(sorted(actions)), quote(user, safe="").replace(".", "%2E")
+        return ".".join((_MARK, until, allowed, name, self._signature(listing, until, allowed, name)))
 
     def actions(self, token: str, listing: Listing) -> frozenset[str]:
         """What the pass allows there now: nothing, if it is none or for something else."""
-        mark, until, allowed, signature = [*token.split("."), "", "", "", ""][:4]
-        expected = self._signature(listing, until, allowed)
+        mark, until, allowed, name, signature = _parts(token)
+        expected = self._signature(listing, until, allowed, name)
         is_ours = hmac.compare_digest(signature.encode("utf-8", "surrogateescape"), expected.encode())
         if mark != _MARK or not is_ours or int(until) < self._clock():
             return frozenset()
         return frozenset(allowed.split("+"))
 
     @staticmethod
+    def user(token: str) -> str:
+        """Whose pass it is, if it is one that allows anything."""
+        return unquote(_parts(token)[3])
+
+    @staticmethod
     def is_one(token: str) -> bool:
         """Whether it looks like a pass; Jupyter's own tokens do not."""
         return token.startswith(f"{_MARK}.")
 
-    def _signature(self, listing: Listing, until: str, allowed: str) -> str:
-        parts = (listing.kernel_id, str(listing.pid), listing.name, until, allowed)
+    def _signature(self, listing: Listing, *signed: str) -> str:
+        parts = (listing.kernel_id, str(listing.pid), listing.name, *signed)
         return hmac.new(self._secret, "\0".join(parts).encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+
+
+def _parts(token: str) -> list[str]:
+    """What it is, until when, what it allows, whose it is, and the signature."""
+    return [*token.split("."), "", "", "", "", ""][:5]

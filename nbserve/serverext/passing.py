@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import quote, unquote_plus, urlsplit
 
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
@@ -59,6 +59,8 @@ _NOT_ANSWERED = _HOP_BY_HOP | {
 """What would hold for the whole Jupyter server, or is asked of its visitors in its name."""
 _NOT_ANSWERED_PREFIXES = ("access-control-",)
 
+LONGEST_USER = 100
+
 _NOT_IN_QUERIES = frozenset({"token", "_xsrf"})
 
 
@@ -67,7 +69,8 @@ class Way:
     """Where a request goes: to which endpoint's kernel, and as which path (still quoted) there.
 
     `prefix` is what the visitor's address has before that path, or instead of its `hidden` beginning. With its own
-    `page_token` a page calls back. Without `has_key` the request goes as anybody's, with a `share` as that one's.
+    `page_token` a page calls back. Without `has_key` the request goes as anybody's, with a `share` as that one's;
+    `user` is who asks, for the owner to see.
     """
 
     listing: Listing
@@ -76,6 +79,7 @@ class Way:
     page_token: str = ""
     has_key: bool = True
     share: str = ""
+    user: str = ""
     hidden: str = ""
 
     def target(self, request: HTTPServerRequest) -> str:
@@ -93,6 +97,8 @@ class Way:
         headers["X-Forwarded-Prefix"] = self.prefix
         if self.has_key:
             headers["Authorization"] = f"Bearer {self.listing.key}"
+        if self.user:
+            headers["X-Nbserve-User"] = quote(self.user[:LONGEST_USER], safe="")
         if self.share:
             headers["X-Nbserve-Share"] = self.share
         if self.page_token:

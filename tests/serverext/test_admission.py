@@ -173,7 +173,9 @@ def test_a_pass_ends_with_its_hours_and_with_its_kernel(tmp_path: Any, monkeypat
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
     now = 1_000_000.0
     passes, listing = Passes(lambda: now), announce("iris", "http://127.0.0.1:1/iris/", "k1", "key")
-    token = passes.issue(listing, ["read", "write"])
+    token = passes.issue(listing, ["read", "write"], "Ada L. Löwe")
+    assert passes.user(token) == "Ada L. Löwe"
+    assert passes.actions(token.replace("Ada", "Eve"), listing) == set()
     assert passes.actions(token, listing) == {"read", "write"}
     assert passes.actions(passes.issue(listing, ["read"]), listing) == {"read"}
     assert passes.actions(passes.issue(listing, []), listing) == {""}
@@ -226,3 +228,51 @@ def test_no_answer_and_no_log_tells_a_key(kernel: Kernel, user: httpx.Client) ->
         for headers in ({}, PAGE):
             assert key not in user.get(address, headers=headers).text
     assert key not in kernel.server.log.read_text()
+
+
+# --- who asks, as the owner is told
+
+
+def caller_of(kernel: Kernel, name: str = "double") -> str:
+    return str(kernel.ask(f"nbserve.get('{name}').traffic()")["exchanges"][0]["caller"])
+
+
+def test_the_owner_is_told_which_user_asks_and_nobody_can_say_that_he_is_another(
+    kernel: Kernel, user: httpx.Client, browser: httpx.Client
+) -> None:
+    forged = {"X-Nbserve-User": "the queen", "x-nbserve-share": "", "Accept": "*/*"}
+    assert user.post(kernel.address("double/predict/"), json=ROWS, headers=forged).status_code == 200
+    assert caller_of(kernel).startswith("Anonymous ")
+    xsrf = {**forged, "X-XSRFToken": browser.cookies["_xsrf"]}
+    me = browser.get("api/me", headers=xsrf).json()["identity"]["display_name"]
+    assert browser.post(kernel.address("double/predict/"), json=ROWS, headers=xsrf).status_code == 200
+    assert caller_of(kernel) == me
+    with as_page(kernel, pass_in(browser, kernel)) as page:
+        assert page.post(kernel.address("double/predict/"), json=ROWS, headers=forged).status_code == 200
+    assert caller_of(kernel) == me
+
+
+def test_past_the_jupyter_server_nobody_is_a_user_of_it(kernel: Kernel) -> None:
+    token, url = kernel.ask("nbserve.get('double').token"), kernel.ask("nbserve.get('double').url")
+    headers = {"Authorization": f"Bearer {token}", "X-Nbserve-User": "the queen"}
+    assert httpx.post(f"{url}predict/", json=ROWS, headers=headers, trust_env=False).status_code == 200
+    assert caller_of(kernel) == "127.0.0.1"
+
+
+def test_code_of_the_users_sees_none_of_it(kernel: Kernel, user: httpx.Client) -> None:
+    told = user.get(kernel.address("shop/echo/"), headers={"X-Nbserve-User": "x", "X-Nbserve-Anything": "x"}).json()
+    assert not [name for name, _ in told["headers"] if name.startswith("x-nbserve-")]
+    url, token = kernel.ask("nbserve.get('shop').url"), kernel.ask("nbserve.get('shop').token")
+    headers = {"Authorization": f"Bearer {token}", "X-Nbserve-User": "the queen"}
+    told = httpx.get(f"{url}echo/", headers=headers, trust_env=False).json()
+    assert not [name for name, _ in told["headers"] if name.startswith("x-nbserve-")]
+
+
+def test_the_traffic_is_seen_through_the_jupyter_server_by_its_users_alone(
+    kernel: Kernel, user: httpx.Client, stranger: httpx.Client
+) -> None:
+    ident = user.post(kernel.address("double/predict/"), json=ROWS).headers["x-predict-id"]
+    told = user.get(kernel.address("double/traffic/")).json()
+    assert told["exchanges"][0]["id"] == ident
+    assert user.get(kernel.address(f"double/traffic/{ident}/")).json()["request"] == '{"X":[[1,2]]}'
+    assert_error(stranger.get(kernel.address("double/traffic/")), 403, "access_denied")
