@@ -156,7 +156,7 @@ class KernelAssetHandler(ProxiedHandler):
 
 
 def _name_of(user: Any) -> str:
-    """What a user of Jupyter is called; who has no account, and so a number in place of a name, as Jupyter shows him."""
+    """What a user is called; who has no account, and so a number in place of a name, as Jupyter shows him."""
     name = str(getattr(user, "username", ""))
     return str(getattr(user, "display_name", "") or name) if _NUMBER.fullmatch(name) else name
 

@@ -151,14 +151,15 @@ def test_the_pass_of_a_page_opens_nothing_else(kernel: Kernel, user: httpx.Clien
 
 
 def test_a_pass_that_was_changed_is_none(kernel: Kernel, user: httpx.Client) -> None:
-    mark, until, allowed, signature = pass_in(user, kernel).split(".")
+    mark, until, allowed, name, signature = pass_in(user, kernel).split(".")
     for parts in (
-        (mark, str(int(until) + 1), allowed, signature),
-        (mark, until, "read", signature),
-        (mark, until, allowed, signature[:-1] + ("0" if signature[-1] != "0" else "1")),
-        (mark, until, allowed, ""),
-        (mark, "x", allowed, signature),
-        (mark, until, allowed),
+        (mark, str(int(until) + 1), allowed, name, signature),
+        (mark, until, "read", name, signature),
+        (mark, until, allowed, "the%20queen", signature),
+        (mark, until, allowed, name, signature[:-1] + ("0" if signature[-1] != "0" else "1")),
+        (mark, until, allowed, name, ""),
+        (mark, "x", allowed, name, signature),
+        (mark, until, allowed, name),
         (mark, ""),
     ):
         with as_page(kernel, ".".join(parts)) as page:
