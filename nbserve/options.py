@@ -203,6 +203,18 @@ def _names(given: Any) -> tuple[str, ...]:
     return read
 
 
+_CLASS = re.compile(r"[A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)*")
+
+
+def _model_class(given: Any) -> Any:
+    """A class, a function, or the name of one: it is looked up when the model is served."""
+    if isinstance(given, str) and _CLASS.fullmatch(given.strip()):
+        return given.strip()
+    if isinstance(given, str) or not callable(given):
+        raise ValueError("a class or a function that makes the model, or the name of one, such as Net or package.Net")
+    return given
+
+
 _batch_word = _choice("auto", "on", "off")
 
 
@@ -253,6 +265,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("eager", False, _switch, "load it now, and not with the first request", None),
     Option("trust", None, _switch, "loading the file may run the code in it", None),
+    Option(
+        "model_class",
+        None,
+        _model_class,
+        "the class, or a function, that makes the model of a file with weights alone",
+        "NAME",
+        False,
+    ),
     Option("load_deadline_s", 600.0, _time, "a load that takes longer has failed, 503", "TIME"),
     Option("artifact_limit", 8 * 1024**3, _size, "the most that is fetched from an address, such as 8GiB", "SIZE"),
     Option("cache", None, _folder, "keep what was fetched in this folder (default: the user's cache)", "FOLDER"),
@@ -295,6 +315,7 @@ class Options:
     loop: str = "own"
     eager: bool = False
     trust: bool | None = None
+    model_class: Any = None
     load_deadline_s: float = 600.0
     artifact_limit: int = 8 * 1024**3
     cache: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,15 +102,16 @@ class ArtifactFile(Artifact):
     is not trusted although it must be. Where a relative path, `~` or a link leads to is settled here, once.
 
     `trust` is whether code in the file may run. None: it may in a format that cannot be read otherwise, and `advice`
-    says so; not in one that can.
+    says so; not in one that can. `model_class` makes the model for a file of weights.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, trust: bool | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, trust: bool | None = None, model_class: Any = None) -> None:
         super().__init__()
         self.path = _settled(path)
         self.label = Path(path).name or self.path.name
         self.origin = str(self.path)
-        self.loader = loaders.find_loader(self.path)
+        self.loader = loaders.find_loader(self.path, model_class=model_class)
+        self._model_class = model_class
         self._ask_trust(trust)
         self._expected_bytes = _size(self.path)
 
@@ -140,7 +141,7 @@ class ArtifactFile(Artifact):
         self.advice = _advice(self.path, "--trust") if trust is None and runs_code else ""
 
     def _loaded(self) -> Loaded:
-        return loaders.load(self.path, trust=self.trust, progress=self._note_progress)
+        return loaders.load(self.path, trust=self.trust, progress=self._note_progress, model_class=self._model_class)
 
 
 class RemoteArtifact(Artifact):
@@ -149,8 +150,11 @@ class RemoteArtifact(Artifact):
     Raises `LoadError` for an address that nothing here can read. What must run code is loaded only with `trust`.
     """
 
-    def __init__(self, address: Address, *, trust: bool | None = None, terms: Terms | None = None) -> None:
+    def __init__(
+        self, address: Address, *, trust: bool | None = None, terms: Terms | None = None, model_class: Any = None
+    ) -> None:
         super().__init__()
+        self._model_class = model_class
         self.address = address
         self.label = address.name
         self.origin = address.shown
@@ -183,7 +187,7 @@ class RemoteArtifact(Artifact):
             with fetched(self.address, self._storage, self.terms, self._begun) as path:
                 self._fetch = None
                 self._expected_bytes = _size(path)
-                return loaders.load(path, trust=self.trust, progress=self._note_progress)
+                return loaders.load(path, trust=self.trust, progress=self._note_progress, model_class=self._model_class)
         finally:
             self._fetch = None
 
@@ -191,13 +195,15 @@ class RemoteArtifact(Artifact):
         self._fetch = fetch
 
 
-def artifact_of(given: str | os.PathLike[str], options: Options | None = None) -> Artifact:
-    """What is stored at a path or an address. Raises `LoadError`."""
+def artifact_of(
+    given: str | os.PathLike[str], options: Options | None = None, namespace: Mapping[str, Any] | None = None
+) -> Artifact:
+    """What is stored at a path or an address. `namespace` has the classes of the notebook. Raises `LoadError`."""
     options = options or Options()
-    place = _place(given)
+    place, model_class = _place(given), loaders.maker_of(options.model_class, namespace)
     if isinstance(place, Address):
-        return RemoteArtifact(place, trust=options.trust, terms=terms_of(options))
-    return ArtifactFile(place, trust=options.trust)
+        return RemoteArtifact(place, trust=options.trust, terms=terms_of(options), model_class=model_class)
+    return ArtifactFile(place, trust=options.trust, model_class=model_class)
 
 
 def terms_of(options: Options) -> Terms:
@@ -211,22 +217,23 @@ def load(path: str | os.PathLike[str], *, trust: bool | None = None, **given: An
 
     Reading some formats runs the code in them. `trust=True` says that this is wanted, `trust=False` refuses such files;
     without either, a file of this machine is loaded, with a warning the first time, and one from elsewhere refused.
-    `artifact_limit`, `cache`, `cache_limit` and `load_deadline_s` are those of `serve`.
+    `artifact_limit`, `cache`, `cache_limit`, `load_deadline_s` and `model_class` are those of `serve`.
     """
     place = _place(path)
     options = _loading_options({"trust": trust, **given})
     if isinstance(place, Address):
-        return RemoteArtifact(place, trust=trust, terms=terms_of(options))._loaded()  # noqa: SLF001 - its own module
+        remote = RemoteArtifact(place, trust=trust, terms=terms_of(options), model_class=options.model_class)
+        return remote._loaded()  # noqa: SLF001 - its own module
     settled = _settled(place)
     if trust is None:
-        trust = loaders.find_loader(settled).runs_code and not _is_disguised(settled)
+        trust = loaders.find_loader(settled, model_class=options.model_class).runs_code and not _is_disguised(settled)
         if trust and settled not in _warned:
             _warned.add(settled)
             warnings.warn(_advice(settled, "trust=True"), UserWarning, stacklevel=2)
-    return loaders.load(settled, trust=trust)
+    return loaders.load(settled, trust=trust, model_class=options.model_class)
 
 
-LOADING = ("artifact_limit", "cache", "cache_limit", "load_deadline_s", "trust")
+LOADING = ("artifact_limit", "cache", "cache_limit", "load_deadline_s", "model_class", "trust")
 """The options that are about a load."""
 
 

@@ -93,7 +93,7 @@ def offer_of(
 
     look = look_of(namespace)
     if isinstance(given, (str, os.PathLike)):
-        return _of_file(given, options, look)
+        return _of_file(given, options, look, namespace)
     if isinstance(given, ModelComponent):
         return _of_component(given, look)
     if isinstance(given, ModelResource) or (isinstance(given, type) and issubclass(given, ModelResource)):
@@ -107,8 +107,10 @@ def _seen(namespace: Mapping[str, Any], model: Any) -> Profile:
     return analyse(model, namespace=dict(namespace))
 
 
-def _of_file(path: str | os.PathLike[str], options: Options, look: Callable[[Any], Profile]) -> Offer:
-    source = artifact_of(path, options)
+def _of_file(
+    path: str | os.PathLike[str], options: Options, look: Callable[[Any], Profile], namespace: Mapping[str, Any]
+) -> Offer:
+    source = artifact_of(path, options, namespace)
     profile = unseen(source.label, source.peek_header())
     offer = Offer(
         Component(source), profile, name_from(source.stem), source.origin, look, is_seen=False, advice=source.advice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .classes import maker_of
 from .loader import Loaded, Loader, Progress
 from .sniffing import no_such_file
 from .table import LOADERS, SUFFIXES, find_loader, load, peek, untrusted
@@ -14,6 +15,7 @@ __all__ = [
     "Progress",
     "find_loader",
     "load",
+    "maker_of",
     "no_such_file",
     "peek",
     "untrusted",

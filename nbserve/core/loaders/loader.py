@@ -48,11 +48,12 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One load: of what, whether code in it may run, and whom to tell how far it is."""
+    """One load: of what, whether its code may run, whom to tell how far it is; for weights, what makes their model."""
 
     look: Look
     trust: bool
     progress: Progress | None
+    make: Callable[..., Any] | None = None
 
     @property
     def path(self) -> Path:
@@ -63,8 +64,9 @@ class Reading:
 class Loader:
     """One format: how to tell it, how to read it, what can be known without reading it.
 
-    `runs_code`: reading such a file may run any code that somebody has put into it. `peek` imports no framework and
-    runs nothing of the file.
+    `runs_code`: reading such a file may run any code that somebody has put into it; where the format alone does not
+    tell, `decides` tells it of one file. `needs_class`: it holds weights only. `peek` imports no framework and runs
+    nothing of the file.
     """
 
     name: str
@@ -74,3 +76,5 @@ class Loader:
     load: Callable[[Reading], Loaded]
     peek: Callable[[Look], dict[str, Any]] | None = None
     runs_code: bool = field(kw_only=True)
+    decides: Callable[[Look], bool] | None = field(default=None, kw_only=True)
+    needs_class: bool = field(default=False, kw_only=True)

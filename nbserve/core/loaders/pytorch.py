@@ -13,16 +13,17 @@ from .loader import Loaded, Look, Reading
 from .opcodes import named_type, pickled_type, referred_type, skipped
 
 __all__ = [
+    "device_of",
     "is_exported",
     "is_saved_module",
     "is_script",
-    "is_weights",
     "load_exported",
     "load_saved_module",
     "load_script",
     "peek_exported",
     "peek_saved_module",
     "peek_script",
+    "saved_type",
     "weights_sentence",
 ]
 
@@ -31,8 +32,6 @@ ANCIENT = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 BEFORE_THE_OBJECT = 3
 """Pickles in such a file before that of the object: the number, the protocol, the system."""
-
-WEIGHTS = frozenset({"dict", "collections.OrderedDict", "torch._utils._rebuild_tensor_v2", "list", "tuple"})
 
 SAVED_DTYPES = {
     1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32", 8: "float64",
@@ -56,22 +55,16 @@ def is_saved_module(look: Look) -> bool:
     return look.head.startswith(ANCIENT) or look.member("/data.pkl") is not None
 
 
-def is_weights(look: Look) -> bool:
-    """Whether `torch.save` was given tensors and no module."""
-    return is_saved_module(look) and not is_script(look) and _saved_type(look) in WEIGHTS
-
-
 def weights_sentence(look: Look) -> LoadError:
     return LoadError(
         f"{look.name} holds the weights of a PyTorch model, or other data, and not the model: that needs its class.",
-        f"Make the model, model.load_state_dict(torch.load({look.name!r})) and serve that, or save it as a whole: "
-        "torch.save(model, path).",
+        "Name it with --model-class Net (in Python: model_class=Net), or save the whole: torch.save(model, path).",
     )
 
 
 def load_saved_module(reading: Reading) -> Loaded:
     torch = fetched("torch")
-    model = torch.load(reading.path, map_location=_device(torch), weights_only=False)
+    model = torch.load(reading.path, map_location=device_of(torch), weights_only=False)
     if isinstance(model, (Mapping, torch.Tensor)):
         raise weights_sentence(reading.look)
     return Loaded(model)
@@ -79,7 +72,7 @@ def load_saved_module(reading: Reading) -> Loaded:
 
 def load_script(reading: Reading) -> Loaded:
     torch = fetched("torch")
-    return Loaded(torch.jit.load(reading.path, map_location=_device(torch)))
+    return Loaded(torch.jit.load(reading.path, map_location=device_of(torch)))
 
 
 def load_exported(reading: Reading) -> Loaded:
@@ -87,11 +80,11 @@ def load_exported(reading: Reading) -> Loaded:
 
 
 def peek_saved_module(look: Look) -> dict[str, Any]:
-    return {**named_type(_saved_type(look)), "library": "torch", **_tensors(look, "/data/")}
+    return {**named_type(saved_type(look)), "library": "torch", **_tensors(look, "/data/")}
 
 
 def peek_script(look: Look) -> dict[str, Any]:
-    kind = _MANGLED.sub("", _saved_type(look) or "")
+    kind = _MANGLED.sub("", saved_type(look) or "")
     return {**named_type(kind or None), "library": "torch", **_tensors(look, "/data/")}
 
 
@@ -118,7 +111,7 @@ def _described(name: str, values: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "shape": shape, "dtype": SAVED_DTYPES.get(value["dtype"])}
 
 
-def _saved_type(look: Look) -> str | None:
+def saved_type(look: Look) -> str | None:
     member = look.member("/data.pkl")
     if member is None:
         return referred_type(skipped(look.content, BEFORE_THE_OBJECT))
@@ -136,6 +129,6 @@ def _tensors(look: Look, folder: str) -> dict[str, Any]:
     return {"tensors": len(stored), "parameter_bytes": sum(stored)}
 
 
-def _device(torch: Any) -> str | None:
+def device_of(torch: Any) -> str | None:
     """Where tensors go that were saved from a device: to the processor when there is no such device here."""
     return None if torch.cuda.is_available() else "cpu"

@@ -105,6 +105,23 @@ LIKENESSES = (
     Likeness(
         lambda look: bool(look.members) and all(name.endswith(".npy") for name in look.members), "arrays of numpy's"
     ),
+    Likeness(
+        lambda look: (
+            look.content.lstrip()[:1] == b"{" and b'"tree_info"' in look.content and b'"version":' in look.content
+        ),
+        "a dump of LightGBM's, which LightGBM itself does not read back",
+        "Save the model: booster.save_model('model.txt').",
+    ),
+    Likeness(
+        _begins(b"booster[0]:", b'[\n  { "nodeid"'),
+        "a dump of XGBoost's, which XGBoost itself does not read back",
+        "Save the model: booster.save_model('model.ubj').",
+    ),
+    Likeness(
+        _begins(b"binf"),
+        "a model of XGBoost's in the binary form that it has given up",
+        "Load it with XGBoost 2 and save it as model.ubj.",
+    ),
     Likeness(_begins(b"\x93NUMPY"), "an array of numpy's"),
     Likeness(_begins(b"PAR1"), "a table (Parquet)"),
     Likeness(_begins(b"SQLite format 3\0"), "a database (SQLite)"),

@@ -10,13 +10,28 @@ import struct
 import sys
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from ...errors import LoadError
 from ..blame import forget_locals, reason_of
-from . import flama, keras, pickles, pytorch, savedmodel, skops
+from . import (
+    catboost,
+    flama,
+    keras,
+    lightgbm,
+    onnx,
+    pickles,
+    pytorch,
+    safetensors,
+    savedmodel,
+    skops,
+    weights,
+    xgboost,
+)
+from .classes import maker_of
 from .library import lacks
 from .loader import Loaded, Loader, Look, Progress, Reading
 from .sniffing import glance, likeness
@@ -49,12 +64,41 @@ LOADERS = (
         pytorch.is_script, pytorch.load_script, pytorch.peek_script, runs_code=True,
     ),
     Loader(
+        "torch-weights", "weights of PyTorch", (".pt", ".pth"),
+        weights.is_weights, weights.load_weights, weights.peek_weights, runs_code=False, needs_class=True,
+    ),
+    Loader(
+        "safetensors", "safetensors", (".safetensors",),
+        safetensors.is_safetensors, safetensors.load_safetensors, safetensors.peek_safetensors,
+        runs_code=False, needs_class=True,
+    ),
+    Loader(
         "torch", "PyTorch", (".pt", ".pth"),
         pytorch.is_saved_module, pytorch.load_saved_module, pytorch.peek_saved_module, runs_code=True,
     ),
     Loader(
         "tensorflow", "SavedModel", (),
         savedmodel.is_saved_model, savedmodel.load_saved_model, savedmodel.peek_saved_model, runs_code=True,
+    ),
+    Loader(
+        "onnx", "ONNX", (".onnx",),
+        onnx.is_onnx, onnx.load_onnx, onnx.peek_onnx, runs_code=False,
+    ),
+    Loader(
+        "lightgbm", "LightGBM", (".lgb",),
+        lightgbm.is_lightgbm, lightgbm.load_lightgbm, lightgbm.peek_lightgbm, runs_code=False,
+    ),
+    Loader(
+        "xgboost", "XGBoost", (".ubj", ".xgb"),
+        xgboost.is_xgboost, xgboost.load_xgboost, xgboost.peek_xgboost, runs_code=False,
+    ),
+    Loader(
+        "catboost", "CatBoost", (".cbm",),
+        catboost.is_catboost, catboost.load_catboost, catboost.peek_catboost, runs_code=False,
+    ),
+    Loader(
+        "catboost-json", "CatBoost in JSON", (),
+        catboost.is_catboost_json, catboost.load_catboost_json, catboost.peek_catboost, runs_code=False,
     ),
     Loader(
         "joblib", "joblib", (".joblib", ".jbl"),
@@ -80,22 +124,29 @@ MALFORMED = (*DAMAGED, LoadError, ValueError, KeyError, TypeError, IndexError, A
 _UNPICKLERS_WORDS = re.compile(r"[Cc]an't get (?:local )?attribute '([^']+)' on <module '([^']+)'")
 
 
-def find_loader(path: Path) -> Loader:
-    """The loader of a file, found by what is in it. Raises `LoadError` for what is no model that can be read."""
-    return _recognised(path)[1]
+def find_loader(path: Path, *, model_class: Any = None) -> Loader:
+    """The loader of a file, found by what is in it. Raises `LoadError` for what is no model that can be read.
+
+    So are weights without their `model_class`, and whole models with one.
+    """
+    look, loader = _recognised(path)
+    _check_class(look, loader, model_class)
+    return loader
 
 
-def load(path: Path, *, trust: bool = False, progress: Progress | None = None) -> Loaded:
+def load(path: Path, *, trust: bool = False, progress: Progress | None = None, model_class: Any = None) -> Loaded:
     """The model in a file. Raises `LoadError`.
 
     Without `trust` no code of the file's is run: a format that would run it is refused. `progress` is called, in the
     thread of the caller, with the bytes read and the bytes in all, by the formats that are read as a stream.
+    `model_class` makes the model for a file that has its weights alone: a class or function, or `module.Name`.
     """
     look, loader = _recognised(path)
+    _check_class(look, loader, model_class)
     if loader.runs_code and not trust:
         raise untrusted(look.name, loader)
     try:
-        return loader.load(Reading(look, trust, progress))
+        return loader.load(Reading(look, trust, progress, maker_of(model_class)))
     except LoadError as error:
         forget_locals(error)
         raise
@@ -131,13 +182,20 @@ def untrusted(name: str, loader: Loader) -> LoadError:
 
 def _recognised(path: Path) -> tuple[Look, Loader]:
     look = glance(path)
-    if pytorch.is_weights(look):
-        raise pytorch.weights_sentence(look)
     loader = next((loader for loader in LOADERS if loader.sniff(look)), None)
     if loader is None:
         like = likeness(look)
         raise LoadError(f"{look.name} is {like.what}.", like.remedy or f"What is read: {_titles()}.")
-    return look, loader
+    return look, loader if loader.decides is None else replace(loader, runs_code=loader.decides(look))
+
+
+def _check_class(look: Look, loader: Loader, model_class: Any) -> None:
+    if loader.needs_class and model_class is None:
+        raise pytorch.weights_sentence(look)
+    if model_class is not None and not loader.needs_class:
+        raise LoadError(
+            f"{look.name} ({loader.title}) holds the whole model, and needs no class.", "Leave --model-class away."
+        )
 
 
 def _titles() -> str:
@@ -155,7 +213,7 @@ def _sentence(look: Look, loader: Loader, error: Exception) -> LoadError:
         return LoadError(f"{look.name} does not fit into memory.", "Unload other models first.")
     if isinstance(error, DAMAGED):
         return LoadError(f"{look.name} is damaged or cut short ({reason_of(error)}).", "Save or copy it again.")
-    return LoadError(f"{look.name} could not be loaded ({loader.title}): {reason_of(error)}.")
+    return LoadError(f"{look.name} could not be loaded ({loader.title}): {reason_of(error).rstrip('.')}.")
 
 
 def _missing_name(error: AttributeError) -> tuple[str, str] | None:
