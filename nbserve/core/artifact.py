@@ -262,7 +262,8 @@ def _settled(path: str | os.PathLike[str]) -> Path:
         settled = Path(path).expanduser().resolve()
         exists = settled.exists()
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise LoadError(f"{str(path)[:80]!r} is no path: {reason_of(error)}.", "Give the path of a file.") from None
+        name = str(path).rpartition(os.sep)[2][:80]
+        raise LoadError(f"{name!r} is no path: {reason_of(error)}.", "Give the path of a file.") from None
     if not exists:
         raise loaders.no_such_file(settled)
     return settled

