@@ -7,6 +7,8 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 
 from ..core.blame import forget_locals
@@ -18,6 +20,7 @@ from ..core.sharing import Answer
 from ..errors import Conflict, DeadlineExceeded, ModelRefused, NbserveError
 from ..settings import GIVEN, Layer, OptionsView, Settings
 from .configured import Configured
+from .noting import keep_call
 from .offer import address_of
 from .prepared import Prepared
 
@@ -199,21 +202,25 @@ class Endpoint(Configured):
         Rows are lists, records, columns, arrays or frames. Raises `InputError`, `ModelError`, `LoadError`, `Busy`.
         """
         payload = _payload(X, given)
-        return _waited(*self._submit(method, lambda chosen: chosen.decode(payload), to_plain))
+        return self._asked(method, payload, lambda chosen: chosen.decode(payload), to_plain)
 
     def predict_from(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
         """The model's own answer to native values, neither of them converted."""
         arguments = given if X is None else {"X": X, **given}
-        return _waited(*self._submit(method, lambda chosen: bind(chosen.signature, arguments), _as_it_is))
+        return self._asked(method, arguments, lambda chosen: bind(chosen.signature, arguments), _as_it_is)
 
     async def async_predict(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
         """`predict` for a cell that awaits: the kernel is free meanwhile."""
         payload = _payload(X, given)
-        _, _, future = self._submit(method, lambda chosen: chosen.decode(payload), to_plain)
+        began = perf_counter()
         try:
-            return (await asyncio.wrap_future(future)).value
+            _, _, future = self._submit(method, lambda chosen: chosen.decode(payload), to_plain)
+            answer = await asyncio.wrap_future(future)
         except NbserveError as error:
+            self._keep(method, payload, perf_counter() - began, error)
             raise _let_go(error)  # noqa: B904 - its cause, the model's own error, stays
+        self._keep(method, payload, perf_counter() - began, answer)
+        return answer.value
 
     def show(self) -> None:
         """Display the card now; where there is a card, the end of this cell does not display it again."""
@@ -286,6 +293,22 @@ class Endpoint(Configured):
         if self._session is not None:
             self._session.changed()
 
+    def _asked(
+        self, method: str | None, payload: Any, read: Callable[[Method], Call], finish: Callable[[Any], Any]
+    ) -> Any:
+        began = perf_counter()
+        try:
+            answer = _waited(*self._submit(method, read, finish))
+        except NbserveError as error:
+            self._keep(method, payload, perf_counter() - began, error)
+            raise
+        self._keep(method, payload, perf_counter() - began, answer)
+        return answer.value
+
+    def _keep(self, method: str | None, payload: Any, took_s: float, came_to: Answer[Any] | NbserveError) -> None:
+        with suppress(NbserveError):  # it was stopped meanwhile, or never loaded
+            keep_call(self._served, method, payload, took_s, came_to)
+
     def _submit(
         self, method: str | None, read: Callable[[Method], Call], finish: Callable[[Any], Any]
     ) -> tuple[Coroutines, float | None, Future[Answer[Any]]]:
@@ -300,9 +323,9 @@ class Endpoint(Configured):
         return served.coroutines, patience_s, served.submit(chosen, read, finish)
 
 
-def _waited(coroutines: Coroutines, patience_s: float | None, future: Future[Answer[Any]]) -> Any:
+def _waited(coroutines: Coroutines, patience_s: float | None, future: Future[Answer[Any]]) -> Answer[Any]:
     try:
-        return (coroutines.wait_here(future) if coroutines.is_here() else future.result(patience_s)).value
+        return coroutines.wait_here(future) if coroutines.is_here() else future.result(patience_s)
     except TimeoutError:
         future.cancel()
         raise DeadlineExceeded(
