@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from typing import Any
 
+from .columns import columns_from, row_from
 from .errors import OptionError, nearest
 
 __all__ = [
@@ -44,7 +45,8 @@ class Option:
 
     `read` turns what was typed into the value and raises ValueError with what is allowed. `metavar` is None for a
     switch; the flag of one that is on is `--no-name`. `is_shared` says that a default for all endpoints makes sense:
-    it can be set by ``%config`` and in the environment.
+    it can be set by ``%config`` and in the environment. The value of one that
+    `is_variable` may be the name of a variable on a magic's line.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Option:
     help: str
     metavar: str | None
     is_shared: bool = True
+    is_variable: bool = False
 
     @property
     def label(self) -> str:
@@ -257,6 +260,18 @@ OPTIONS: tuple[Option, ...] = (
     Option("result_ttl_s", 600.0, _time, "the result of a request with ?ticket=1 is kept so long", "TIME"),
     Option("body_limit", 64 * 1024**2, _size, "the largest request body, such as 64MiB; a larger one is 413", "SIZE"),
     Option(
+        "columns",
+        None,
+        columns_from,
+        'the columns of the rows, with their types: a variable with [{"name": "age", "type": "number"}, …]',
+        "COLUMNS",
+        False,
+        is_variable=True,
+    ),
+    Option(
+        "row", None, row_from, "a pydantic class that checks each row: a variable", "CLASS", False, is_variable=True
+    ),
+    Option(
         "loop",
         "own",
         _choice("own", "kernel"),
@@ -312,6 +327,8 @@ class Options:
     deadline_s: float = 60.0
     result_ttl_s: float = 600.0
     body_limit: int = 64 * 1024**2
+    columns: list[dict[str, Any]] | None = None
+    row: Any = None
     loop: str = "own"
     eager: bool = False
     trust: bool | None = None
@@ -364,6 +381,8 @@ def options_from(given: Mapping[str, Any], shared: Mapping[str, Any] | None = No
     for name in _clashing(typed, default):
         del default[name]
     options = Options(**{**default, **typed})
+    if options.columns is not None and options.row is not None:
+        raise OptionError("--columns and --row say both what the columns are.", "Leave one of them away.")
     if options.name is not None and options.path not in (None, options.name):
         raise OptionError("--name and --path are two names for one endpoint.", "Give one of them.")
     return options

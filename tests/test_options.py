@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from nbserve.errors import OptionError
 from nbserve.options import OPTIONS, RESERVED_NAMES, Options, check_name, environment_options, options_from
+
+
+class Row(BaseModel):
+    age: int
+
 
 GOOD: list[tuple[str, Any, Any]] = [
     ("name", "a", "a"),
@@ -81,6 +87,10 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("max_requests", "1000000", 1_000_000),
     ("max_rows", "1", 1),
     ("max_rows", 1_000_000_000, 1_000_000_000),
+    ("columns", {"age": int}, [{"name": "age", "type": "integer"}]),
+    ("columns", '[{"name": "age"}]', [{"name": "age", "type": "any"}]),
+    ("row", Row, Row),
+    ("row", f"{__name__}:Row", Row),
     ("loop", "own", "own"),
     ("loop", "kernel", "kernel"),
     ("capture", False, False),
@@ -169,6 +179,10 @@ BAD: list[tuple[str, Any, str]] = [
     ("max_requests", 1_000_001, "a whole number from 1 to 1000000"),
     ("max_rows", "0", "a whole number from 1 to 1000000000"),
     ("max_rows", 1_000_000_001, "a whole number from 1 to 1000000000"),
+    ("columns", [], "name"),
+    ("columns", {"age": "years"}, "the types number, integer"),
+    ("row", dict, "a class of pydantic"),
+    ("row", "Row", "a class of pydantic"),
     ("loop", "main", "'own' or 'kernel'"),
     ("loop", 1, "'own' or 'kernel'"),
     ("capture", "some", "True or False"),
@@ -225,7 +239,7 @@ def test_the_flags_are_what_people_type() -> None:
         *("--name", "--path", "--port", "--host", "--certfile", "--keyfile"),
         *("--no-token", "--threads", "--queue", "--batch", "--mode"),
         *("--max-requests", "--max-rows", "--deadline", "--result-ttl", "--body-limit"),
-        "--loop",
+        *("--columns", "--row", "--loop"),
         *(
             "--eager",
             "--trust",
@@ -271,6 +285,11 @@ def test_options_that_contradict_each_other_are_refused_and_a_default_gives_way(
         assert refused.value.remedy == "Leave one of them away."
     assert options_from({"mode": mode}, other) == Options(mode=mode)
     assert options_from(other, {"mode": mode}) == options_from(other)
+
+
+def test_columns_are_said_once() -> None:
+    with pytest.raises(OptionError, match="say both what the columns are"):
+        options_from({"columns": {"age": "int"}, "row": Row})
 
 
 def test_what_agrees_with_a_mode_may_be_said_beside_it() -> None:

@@ -70,6 +70,8 @@ class Container(StrEnum):
     """A frame when the rows are named, else an array."""
     NUMPY = "numpy"
     PYTHON = "python"
+    RECORDS = "records"
+    """A dict for each row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Feature:
     """One named column of the input, or one named output.
 
     `dtype` is the library's own name for the type (``float64``, ``object``, ``category``), None when unknown.
-    `shape` is that of one value: ``()`` for a scalar. `categories` are all values that the model knows, when it
+    `shape` is that of one value: ``()`` for a scalar, -1 for any length. Where one is not `required`, `default` is what
+    stands for it. `categories` are all values that the model knows, when it
     knows only so many; with `closed` the model refuses any other. `example` is a JSON value.
     """
 
@@ -89,6 +92,8 @@ class Feature:
     categories: tuple[Any, ...] | None = None
     closed: bool = False
     example: Any = None
+    required: bool = True
+    default: Any = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -100,6 +105,7 @@ class Feature:
             "categories": None if self.categories is None else list(self.categories),
             "closed": self.closed,
             "example": self.example,
+            **({} if self.required else {"required": False, "default": self.default}),
         }
 
 

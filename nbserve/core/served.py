@@ -22,6 +22,7 @@ from .masking import Mask
 from .memory import give_back, resident_bytes
 from .output import Log, writing_to
 from .schema import Profile, Signature
+from .shaping import shaped
 from .sizing import size_of
 from .tickets import Tickets
 from .traffic import Traffic
@@ -67,9 +68,9 @@ class Surroundings(Protocol):
 class Served(Callee):
     """A model behind a name. Thread-safe; holds the model through its component only.
 
-    `profile` is what is known of it now. With `look` it is found anew whenever the model is loaded; without `is_seen`
-    it is unknown before the first load (`is_described`). `replaced` are the routes and methods that the user answers
-    himself. `origin` tells what it is a version of.
+    `profile` is what is known of it now, with what the user says of it; `found` is without. With `look` it is found
+    anew whenever the model is loaded; without `is_seen` it is unknown before the first load (`is_described`).
+    `replaced` are the routes and methods that the user answers himself. `origin` tells what it is a version of.
     """
 
     def __init__(
@@ -110,9 +111,13 @@ class Served(Callee):
         component.listen(self)
 
     def describe(self, profile: Profile) -> None:
-        """Take over a new profile: its methods are served from the next request on."""
+        """Take over a new profile: its methods are served from the next request on.
+
+        Raises `OptionError` when it is not as the user has said.
+        """
         not_served = BUILT_IN | self.replaced
-        self.profile = profile
+        self.found = profile
+        self.profile = profile = shaped(profile, self.options.columns, self.options.row)
         served = [each for each in profile.signatures if each.method not in not_served]
         limit = self.options.max_rows
         self.methods = {each.method: self._known(each) or Method(each, limit) for each in served}

@@ -99,7 +99,9 @@ class Nbserve(Magics, _Settings):  # type: ignore[misc, valid-type]  # its trait
             model = self._defined_by(cell)
             given.options.setdefault("name", given.target)
         with _one_line_errors():
-            endpoint = self._session.serve(model, given.options)
+            endpoint = self._session.serve(
+                model, _with_variables(given.options, {**self._shell.user_ns, **(local_ns or {})})
+            )
             endpoint.show()
             endpoint.load_if_eager()
         return endpoint
@@ -202,6 +204,12 @@ def _one_line_errors() -> Iterator[None]:
     except NbserveError as error:
         # UsageError itself: IPython shows a subclass with its traceback
         raise UsageError(str(error)) from None
+
+
+def _with_variables(options: dict[str, Any], namespace: dict[str, Any]) -> dict[str, Any]:
+    """The options, those that name a variable with what it holds."""
+    named = [each.name for each in OPTIONS if each.is_variable and options.get(each.name) in namespace]
+    return options | {name: namespace[options[name]] for name in named}
 
 
 def _evaluated(source: str, namespace: dict[str, Any]) -> object:

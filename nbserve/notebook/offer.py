@@ -50,7 +50,7 @@ class Offer:
     def again(self, served: Served, options: Options) -> Offer:
         """The same as it is known by now, for other options. Raises `LoadError` where they trust the file no more."""
         _settle_trust(self.component.source, self.resource, options)
-        return replace(self, profile=served.profile, is_seen=served.is_described, advice="")
+        return replace(self, profile=served.found, is_seen=served.is_described, advice="")
 
 
 class Told:

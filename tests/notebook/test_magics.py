@@ -98,6 +98,14 @@ def test_serving_again_swaps_the_model_and_nothing_else(shell: Any) -> None:
     assert predict(first, [[1]]) == [2]
 
 
+def test_columns_are_those_in_a_variable(shell: Any) -> None:
+    shell.run("columns = {'age': int}\nserved_rows = lambda rows: [row['age'] for row in rows]").check()
+    endpoint = shell.run("%serve served_rows --name rows --columns columns").check().value
+    assert predict(endpoint, [{"age": 3}]) == [3]
+    refused = shell.run("%serve served_rows --name rows --columns colums")
+    assert "columns cannot be 'colums'. Allowed: a variable" in refused.stderr
+
+
 def test_alone_it_says_what_is_served(shell: Any) -> None:
     assert shell.run("%serve").check().stdout == "Nothing is served. Type %serve MODEL.\n"
     shell.run(f"{MODEL}\n%serve model\n%serve model --name other").check()

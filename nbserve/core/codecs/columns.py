@@ -45,7 +45,7 @@ class Column:
         self.feature = feature
         self.name = feature.name
         self._fit = fitters(feature.datatype, feature.dtype)
-        self._quick = _QUICK[feature.datatype]
+        self._quick = frozenset() if feature.shape else _QUICK[feature.datatype]
         self._has_range = feature.datatype in (Datatype.NUMBER, Datatype.INTEGER)
         self._allowed = _allowed(feature)
         self._title = f"Feature {feature.name!r}"
@@ -92,10 +92,18 @@ class Column:
             if not self.feature.nullable:
                 raise Misfit("null")
             return None
-        value = self._fit(value)
+        value = self._list(value) if self.feature.shape else self._fit(value)
         if self._allowed is not None and not _is_among(value, self._allowed):
             raise Misfit("category")
         return value
+
+    def _list(self, value: Any) -> list[Any]:
+        """Each value of a list; of one that is in it, null is none."""
+        if isinstance(value, tuple):
+            value = list(value)
+        if not isinstance(value, list):
+            raise Misfit("")
+        return [self._fit(plain_scalar(each)) for each in value]
 
     def _refusal(self, row: int, value: Any, reason: str) -> tuple[str, str, str]:
         """Problem, type and remedy of one value that does not fit."""
@@ -112,7 +120,7 @@ class Column:
         return problem, f"{self.feature.datatype}_expected", f"Send {self._wanted()}{self._or_null()}."
 
     def _wanted(self) -> str:
-        return WORDS[self.feature.datatype]
+        return f"a list, each {WORDS[self.feature.datatype]}" if self.feature.shape else WORDS[self.feature.datatype]
 
     def _or_null(self) -> str:
         return " or null" if self.feature.nullable else ""

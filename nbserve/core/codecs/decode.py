@@ -16,6 +16,7 @@ from .call import Call, Placement
 from .faults import Faults, Loc
 from .intake import intake_of
 from .matrices import Matrix
+from .modelled import Modelled
 from .names import Names
 from .tables import Table
 from .values import Free, Texts, Variadic, argument_of
@@ -163,9 +164,16 @@ def _decoders(signature: Signature) -> dict[str, Decode]:
     }
     data = signature.data
     if data is not None:
-        by_annotation = annotated(data.annotation) if data.kind is DataKind.VALUE else None
-        decoders[data.name] = _BY_KIND[data.kind](data) if by_annotation is None else by_annotation
+        decoders[data.name] = _decoder(data)
     return decoders
+
+
+def _decoder(data: DataArgument) -> Decode:
+    has_say = data.kind is DataKind.VALUE or (data.kind is DataKind.TABLE and data.annotation is not None)
+    by_annotation = annotated(data.annotation) if has_say else None
+    if by_annotation is None:
+        return _BY_KIND[data.kind](data)
+    return Modelled(data, by_annotation) if data.kind is DataKind.TABLE else by_annotation
 
 
 def _example_text(signature: Signature) -> str:

@@ -28,7 +28,7 @@ Intake = Callable[[Sent, Loc, Faults], Any]
 def intake_of(data: DataArgument, decode: Decode) -> Intake:
     """What reads the data argument from arrays and columns, as `decode` reads it from JSON."""
     if isinstance(decode, Table):
-        return TableIntake(data, decode)
+        return TableIntake(data, decode) if decode.is_plain else PlainIntake(decode)
     if isinstance(decode, Matrix):
         return FrameIntake(data, decode) if decode.is_loose else MatrixIntake(data, decode)
     if isinstance(decode, Texts):

@@ -7,6 +7,7 @@ Without ``$ref``: the schemas are put into documents that have definitions of th
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Parameter, Signature
@@ -72,6 +73,9 @@ def _bare(schema: Schema, names: Names) -> list[Schema]:
 def _data(data: DataArgument) -> Schema:
     if data.kind is DataKind.TEXTS:
         return {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    by_row = annotated(data.annotation) if data.kind is DataKind.TABLE else None
+    if by_row is not None:
+        return by_row.schema() | {"minItems": 1}
     if data.kind is DataKind.TABLE:
         return {"anyOf": _named_rows([_feature(each) for each in data.features], data)}
     if data.kind is DataKind.MATRIX:
@@ -83,13 +87,14 @@ def _data(data: DataArgument) -> Schema:
 def _named_rows(cells: list[Schema], data: DataArgument) -> list[Schema]:
     """Records, lists, columns, one record."""
     columns = {each.name: cell for each, cell in zip(data.features, cells, strict=True)}
+    required = [each.name for each in data.features if each.required]
     lists = {name: {"type": "array", "items": cell, "minItems": 1} for name, cell in columns.items()}
     scalars = {name: cell or {"type": _SCALARS} for name, cell in columns.items()}
     return [
-        _rows(_object(columns, list(columns), is_open=False)),
+        _rows(_object(columns, required, is_open=False)),
         _rows({"type": "array", "prefixItems": cells, "minItems": len(cells), "maxItems": len(cells)}),
-        _object(lists, list(columns), is_open=False),
-        _object(scalars, list(columns), is_open=False),
+        _object(lists, required, is_open=False),
+        _object(scalars, required, is_open=False),
     ]
 
 
@@ -119,7 +124,18 @@ def _rows(row: Schema) -> Schema:
 
 
 def _feature(feature: Feature) -> Schema:
-    """One value of a column. A boolean counts as a number, as it does in numpy."""
+    """One value of a column, and what stands for it where it need not be sent."""
+    one = _value(feature)
+    if feature.shape:
+        one = {
+            "type": ["array", "null"] if feature.nullable else "array",
+            "items": _value(replace(feature, nullable=False)),
+        }
+    return one if feature.required else one | {"default": to_plain(feature.default)}
+
+
+def _value(feature: Feature) -> Schema:
+    """A boolean counts as a number, as it does in numpy."""
     if feature.closed and feature.categories is not None:
         return {"enum": _choices(feature.categories, nullable=feature.nullable)}
     schema: Schema = dict(_CELLS[feature.datatype])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import Any
 
 from ..schema import Container, DataArgument, Datatype, Feature
 from .columns import Column, integer_range, is_missing
 from .faults import Faults, Loc, hint, shown
-from .rows import Sheet, called, refuse_empty, sheet_of
+from .rows import Sheet, called, refuse_empty, sheet_of, thawed
 
 __all__ = [
     "DTYPES",
@@ -38,14 +38,23 @@ class Table:
         self.names = [feature.name for feature in data.features]
         self._features = data.features
         self._container = data.container
-        self._is_numeric = all(feature.datatype in _NUMERIC for feature in data.features)
+        self._is_numeric = all(feature.datatype in _NUMERIC and not feature.shape for feature in data.features)
+        self._lists = frozenset(feature.name for feature in data.features if feature.shape)
+        self._defaults = {feature.name: feature.default for feature in data.features if not feature.required}
         self._dtype = data.dtype or ("float64" if self._is_numeric else "object")
 
     def __call__(self, rows: Any, loc: Loc, faults: Faults) -> Any:
         if is_frame(rows):
             return self._reordered(rows, loc, faults)
+        if not self.is_plain:
+            rows = _filled(rows, self._defaults, self._lists)
         sheet = sheet_of(rows, self.names, loc, faults)
         return None if sheet is None else self.build(self.check(sheet, faults), sheet.rows, faults)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every column is sent, and holds single values."""
+        return not self._defaults and not self._lists
 
     def check(self, sheet: Sheet, faults: Faults) -> list[list[Any]]:
         """The values of each column, converted, None where one is missing."""
@@ -65,6 +74,8 @@ class Table:
             return polars_frame(self._features, checked)
         if self._container is Container.NUMPY:
             return self._array(checked, rows)
+        if self._container is Container.RECORDS:
+            return [dict(zip(self.names, row, strict=True)) for row in zip(*checked, strict=True)]
         return [list(row) for row in zip(*checked, strict=True)]
 
     def _array(self, checked: list[list[Any]], rows: int) -> Any:
@@ -81,6 +92,8 @@ class Table:
 
     def _reordered(self, frame: Any, loc: Loc, faults: Faults) -> Any:
         """A frame given by Python code: its columns in the model's order."""
+        absent = {name: default for name, default in self._defaults.items() if name not in frame.columns}
+        frame = frame.assign(**absent) if absent else frame
         given = list(frame.columns)
         missing = [name for name in self.names if name not in given]
         for name in given:
@@ -100,6 +113,20 @@ class Table:
         if self._container is Container.POLARS:
             return polars_frame(self._features, [ordered[name].tolist() for name in self.names])
         return ordered.to_numpy() if self._container is Container.NUMPY else ordered.to_numpy().tolist()
+
+
+def _filled(rows: Any, defaults: Mapping[str, Any], lists: Set[str]) -> Any:
+    """Records or columns with what stands for those that were not sent; `lists` are columns of lists."""
+    rows = thawed(rows)
+    if isinstance(rows, list):
+        return [{**defaults, **each} if isinstance(each, dict) else each for each in map(thawed, rows)]
+    if not isinstance(rows, dict) or not rows:
+        return rows
+    columns = {name: thawed(each) for name, each in rows.items()}
+    if any(name not in lists and not isinstance(each, list) for name, each in columns.items()):
+        return [{**defaults, **columns}]  # one row
+    lengths = [len(each) for each in columns.values() if isinstance(each, list)]
+    return {**{name: [default] * max(lengths, default=0) for name, default in defaults.items()}, **columns}
 
 
 def is_frame(value: Any) -> bool:

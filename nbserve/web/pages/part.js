@@ -66,7 +66,9 @@ function rowPart(method, features) {
   const isLong = fields.length > FILTER_FROM;
   const read = () => {
     const values = readAll(fields);
-    const row = isList ? values : Object.fromEntries(fields.map((field, at) => [field.name, values[at]]));
+    const isLeftOut = (/** @type {number} */ at) => values[at] === null && features[at].required === false;
+    const named = fields.map((field, at) => [field.name, values[at]]).filter((_, at) => !isLeftOut(at));
+    const row = isList ? values : Object.fromEntries(named);
     return { value: [row], rows: [row] };
   };
   const element = h("div", { className: "part" }, isLong ? filter(fields) : null, isLong ? h("div", { className: "grid-scroll" }, grid) : grid);
