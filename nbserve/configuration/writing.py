@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,8 +31,20 @@ def _plain(key: str, value: Any) -> Any:
         return [_plain(key, each) for each in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
     if isinstance(value, Mapping):
         return {str(name): _plain(key, each) for name, each in value.items() if each is not None}
+    place = _place(value)
+    if place is not None:
+        return place
     problem = f"{key} is of type {type(value).__name__}, which a file cannot hold."
     raise OptionError(problem, "Give it in Python, beside the file.")
+
+
+def _place(value: Any) -> str | None:
+    """Where a class is found, unless a cell has defined it: `module:Name`."""
+    module = sys.modules.get(getattr(value, "__module__", ""))
+    name = getattr(value, "__qualname__", "")
+    if module is None or module.__name__ == "__main__" or getattr(module, name, None) is not value:
+        return None
+    return f"{module.__name__}:{name}"
 
 
 def _flow(value: Any, equals: str) -> str:
