@@ -211,7 +211,7 @@ def test_the_document_names_every_format(caller: Caller) -> None:
     assert set(operation["requestBody"]["content"]) >= {"application/json", *TYPES.values()}
     assert set(operation["responses"]["200"]["content"]) == {"application/json", *TYPES.values()}
     assert "406" in operation["responses"]
-    assert [each["name"] for each in operation["parameters"]] == ["return_std", "return_cov"]
+    assert [each["name"] for each in operation["parameters"]] == ["ticket", "return_std", "return_cov"]
     assert set(paths["/add/predict/"]["post"]["requestBody"]["content"]) == {"application/json"}
 
 
