@@ -7,9 +7,14 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-__all__ = ["FOLDER", "run_notebook"]
+__all__ = ["FOLDER", "NEED_FRAMEWORKS", "cards_of", "outputs_of", "printed", "run_notebook"]
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
+
+NEED_FRAMEWORKS = frozenset({"boosting.ipynb", "components.ipynb", "keras.ipynb", "onnx.ipynb", "pytorch.ipynb"})
+"""Those that `tests/frameworks` runs."""
+
+CARD = "application/vnd.jupyter.widget-view+json"
 
 
 def run_notebook(path: Path) -> nbformat.NotebookNode:
@@ -24,3 +29,15 @@ def run_notebook(path: Path) -> nbformat.NotebookNode:
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
     ).execute()
     return document
+
+
+def outputs_of(document: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [output for cell in document.cells for output in cell.get("outputs", [])]
+
+
+def cards_of(document: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [output for output in outputs_of(document) if CARD in output.get("data", {})]
+
+
+def printed(document: nbformat.NotebookNode, where: str = "stdout") -> str:
+    return "".join(output["text"] for output in outputs_of(document) if output.get("name") == where)
