@@ -61,10 +61,7 @@ class Exchange:
     answer_type: bytes
     answer_bytes: int
     query: bytes = b""
-
-    @property
-    def kept_bytes(self) -> int:
-        return sum(len(body) for body in (self.sent, self.answer) if isinstance(body, bytes))
+    kept_bytes: int = 0
 
     def line(self) -> dict[str, Any]:
         """What a list shows of it."""
@@ -102,6 +99,7 @@ class Exchanges:
 
     def __init__(self, mask: Mask | None = None) -> None:
         self._mask = mask
+        self.is_masked = mask is not None
         self._kept: deque[Exchange] = deque()
         self._lock = threading.Lock()
         self._bare = 0
@@ -109,11 +107,12 @@ class Exchanges:
         self.bytes = 0
 
     def note(self, exchange: Exchange, signature: Signature | None = None) -> None:
-        """`signature` is that of the method that was asked; it tells which fields are where."""
+        """`signature` is that of the method that was asked: with a mask, it tells which fields are where."""
         size = exchange.sent_bytes + exchange.answer_bytes
         if self._mask is not None or size > KEPT_BYTES or exchange.sent_type != JSON or exchange.answer_type != JSON:
             self._prepare(exchange, signature)
-            size = exchange.kept_bytes
+            size = sum(len(body) for body in (exchange.sent, exchange.answer) if isinstance(body, bytes))
+        exchange.kept_bytes = size
         if exchange.query:
             exchange.query = shown_query(exchange.query, self._mask)[:LONGEST_QUERY].encode()
         with self._lock:
@@ -138,13 +137,14 @@ class Exchanges:
         raise NotFound(f"No request {shortened(ident)} is kept.", f"The newest {MOST} are.")
 
     def _make_room(self) -> None:
-        while len(self._kept) > MOST:
+        if len(self._kept) > MOST:
             self.bytes -= self._kept.popleft().kept_bytes
-            self._bare = max(0, self._bare - 1)
+            if self._bare:
+                self._bare -= 1
         while self.bytes > MOST_BYTES:
             oldest = self._kept[self._bare]
             self.bytes -= oldest.kept_bytes
-            oldest.sent = oldest.answer = OUTDATED
+            oldest.sent, oldest.answer, oldest.kept_bytes = OUTDATED, OUTDATED, 0
             self._bare += 1
 
     def _prepare(self, exchange: Exchange, signature: Signature | None) -> None:

@@ -14,7 +14,7 @@ import orjson
 from .codecs.names import ALIASES
 from .schema import Signature
 
-__all__ = ["MASKED", "Mask", "Part", "shown_query"]
+__all__ = ["MASKED", "Mask", "Part", "fields_of", "shown_query"]
 
 MASKED = "•••"
 
@@ -195,6 +195,12 @@ class Mask:
         return known[1]
 
 
+def fields_of(signatures: Iterable[Signature]) -> list[str]:
+    """What can be marked by its name: arguments, features and outputs."""
+    found = [name for each in signatures for name in _Fields(each).all]
+    return list(dict.fromkeys(found))
+
+
 class _Fields:
     """What the values of one method's requests and answers are called."""
 
@@ -208,6 +214,10 @@ class _Fields:
         self.arguments = frozenset(each.name.casefold() for each in parameters)
         self.keys = frozenset({self.data, *ALIASES, *(each.name for each in parameters)})
         self.is_closed = signature is not None and not signature.accepts_any_keyword
+
+    @property
+    def all(self) -> list[str]:
+        return [*self.features, *self.outputs, *self.keys]
 
     def is_data(self, key: str) -> bool:
         """Whether a request's key stands for the rows."""

@@ -26,6 +26,8 @@ class _Second:
     requests: int = 0
     errors: int = 0
     latencies_ms: list[float] = field(default_factory=list)
+    stride: int = 1
+    """One of so many is among them: of a busy second, all of it is told alike."""
 
 
 class Traffic:
@@ -67,10 +69,12 @@ class Traffic:
             self.rows += rows or 0
             self._latencies_ms.append(latency_ms)
             second = self._this_second()
+            if second.requests % second.stride == 0:
+                second.latencies_ms.append(latency_ms)
+                if len(second.latencies_ms) == REMEMBERED:
+                    second.latencies_ms, second.stride = second.latencies_ms[::2], 2 * second.stride
             second.requests += 1
             second.errors += is_error
-            if len(second.latencies_ms) < REMEMBERED:
-                second.latencies_ms.append(latency_ms)
 
     def counters(self) -> dict[str, int]:
         with self._lock:
@@ -95,7 +99,10 @@ class Traffic:
         return round(requests / max(1.0, now - first), 2)
 
     def history(self) -> list[list[Any]]:
-        """``[second, requests, errors, p50 ms, p99 ms]`` of each of the last 60 s in which anything was asked."""
+        """``[second, requests, errors, p50 ms, p99 ms]`` of each of the last 60 s in which anything was asked.
+
+        The last is that of now, asked or not: from there the others are as long ago as they were.
+        """
         now = int(self._clock())
         with self._lock:
             seconds = [
@@ -103,10 +110,11 @@ class Traffic:
                 for each in self._seconds
                 if each.at_s > now - HISTORY_S
             ]
-        return [
+        rows: list[list[Any]] = [
             [at_s, requests, errors, percentile(latencies, 0.5), percentile(latencies, 0.99)]
             for at_s, requests, errors, latencies in seconds
         ]
+        return [*rows, [now, 0, 0, None, None]] if rows and rows[-1][0] < now else rows
 
     def _this_second(self) -> _Second:
         now = int(self._clock())

@@ -33,7 +33,7 @@ from .household import Household
 from .kernel_loop import KernelLoop
 from .links import Links
 from .offer import Offer, Told, look_again, look_of, offer_of
-from .wording import unload_sentence
+from .wording import advice_on_mask, unload_sentence
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -146,11 +146,11 @@ class Session:
             if options.wanted_name is None:
                 self._check_is_swap(name, before, offer)
             self._check_free(name)
-            self._put(name, offer, settings, before)
+            profile = self._put(name, offer, settings, before).profile
         if before is not None:
             self._retire(before)
-        if offer.advice:
-            self._advise(offer.advice)
+        for advice in filter(None, (offer.advice, advice_on_mask(options.mask, profile))):
+            self._advise(advice)
         return Endpoint.of(self, name)
 
     def _put(self, name: str, offer: Offer, settings: Settings, before: Served | None) -> Served:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from ..core.lifecycle import UnloadReport
+from ..core.masking import fields_of
+from ..core.schema import Profile
+from ..errors import nearest, shortened
 
-__all__ = ["curl_line", "megabytes", "traffic_table", "unload_sentence"]
+__all__ = ["advice_on_mask", "curl_line", "megabytes", "traffic_table", "unload_sentence"]
 
 
 def curl_line(url: str, token: str | None, body: dict[str, Any], trusted: str | None = None) -> str:
@@ -25,6 +29,18 @@ def curl_line(url: str, token: str | None, body: dict[str, Any], trusted: str | 
 
 def megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 50_000 else f"{size_bytes / 1e3:.1f} kB"
+
+
+def advice_on_mask(names: Iterable[str] | None, profile: Profile) -> str:
+    """A line about a marked field that no method has, where the fields are known: it may be mistyped."""
+    if not names or not profile.features:
+        return ""
+    known = {each.casefold(): each for each in fields_of(profile.signatures)}
+    unknown = [name for name in names if name.casefold() not in known]
+    if not unknown:
+        return ""
+    hint = nearest(unknown[0], list(known.values()))
+    return f"--mask: no field is called {shortened(unknown[0])}.{hint} It is masked wherever it comes by that name."
 
 
 def traffic_table(told: dict[str, Any]) -> str:

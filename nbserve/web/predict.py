@@ -193,7 +193,7 @@ class Prediction:
             len(body),
             self._query,
         )
-        method = self._served.methods.get(self._method)
+        method = self._served.methods.get(self._method) if exchanges.is_masked else None
         exchanges.note(exchange, None if method is None else method.signature)
 
     def _check_coding(self, headers: Headers) -> None:

@@ -44,6 +44,31 @@ def test_the_history_has_a_row_for_each_second_in_which_anything_was_asked() -> 
     clock.now += 2
     ask(traffic, 0.008)
     assert traffic.history() == [[1000, 2, 1, 4.0, 4.0], [1002, 1, 0, 8.0, 8.0]]
+    clock.now += 5
+    assert traffic.history()[1:] == [[1002, 1, 0, 8.0, 8.0], [1007, 0, 0, None, None]]
+
+
+def test_of_a_busy_second_its_end_counts_as_much_as_its_beginning() -> None:
+    traffic = Traffic(Clock())
+    for number in range(50_000):
+        ask(traffic, 0.001 if number < 40_000 else 0.009)
+    [[_, requests, _, p50, p99]] = traffic.history()
+    assert (requests, p50, p99) == (50_000, 1.0, 9.0)
+    assert len(traffic._seconds[0].latencies_ms) < 512
+
+
+def test_the_rate_is_that_of_the_last_ten_seconds() -> None:
+    clock = Clock()
+    traffic = Traffic(clock)
+    assert traffic.rate() == 0
+    for _ in range(100):
+        ask(traffic, 0.001)
+    clock.now += 9
+    assert traffic.rate() == round(100 / 9, 2)
+    clock.now += 0.9
+    assert traffic.rate() == round(100 / 9.9, 2)
+    clock.now += 0.1
+    assert traffic.rate() == 0
 
 
 def test_the_history_forgets_what_is_older_than_a_minute() -> None:
@@ -51,7 +76,7 @@ def test_the_history_forgets_what_is_older_than_a_minute() -> None:
     traffic = Traffic(clock)
     ask(traffic, 0.001)
     clock.now += HISTORY_S - 1
-    assert len(traffic.history()) == 1
+    assert len(traffic.history()) == 2
     clock.now += 1
     assert traffic.history() == []
 

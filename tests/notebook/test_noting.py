@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from nbserve.errors import InputError, ModelError
 from nbserve.notebook.handle import Endpoint
@@ -88,6 +89,14 @@ def test_frames_and_objects_are_written_if_they_can_be(serve: Serve) -> None:
     assert newest(endpoint)["request"] == "Not shown: generator."
     endpoint.predict_from(X=[object()])
     assert newest(endpoint)["request"] == "Not shown: it has no JSON form."
+
+
+def test_a_marked_field_that_there_is_not_is_told_with_the_nearest(serve: Serve) -> None:
+    frame = pd.DataFrame({"age": [1.0, 2.0], "fare": [3.0, 4.0]})
+    model = LinearRegression().fit(frame, [1, 2])
+    with pytest.warns(UserWarning, match=r"no field is called 'agee'. Did you mean 'age'\? It is masked wherever"):
+        serve(model, name="model", mask="fare,agee")
+    serve(model, name="model", mask="Age,FARE,X,prediction")
 
 
 def test_without_capture_none_is_kept(serve: Serve) -> None:
