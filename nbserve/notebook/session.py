@@ -36,9 +36,8 @@ from .offer import Offer, Told, look_again, look_of, offer_of
 from .wording import advice_on_mask, unload_sentence
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from ..web.address import Address
+    from ..web.application import Application
     from ..web.certificate import Certificate
     from ..web.server import Server
 
@@ -83,7 +82,7 @@ class Session:
         self._links = Links(self.registry, self._resources, self.access.meters)
         self._told: dict[str, Told] = {}
         self._cards = Cards(self.snapshot, self.obey, can_show=has_widgets)
-        self._app: FastAPI | None = None
+        self._app: Application | None = None
         self.hosting = Hosting(self.registry, self._start_server if has_server else None)
         self._kernel_loop = KernelLoop.running()
         self._lock = threading.RLock()
@@ -220,7 +219,7 @@ class Session:
         release_prints()
 
     @property
-    def app(self) -> FastAPI:
+    def app(self) -> Application:
         """The FastAPI application; routes that are added to it are served at once."""
         if self._app is None:
             from ..web.app import create_app

@@ -119,6 +119,12 @@ class Access:
             raise _missing(scope)
         return grant or self._open_grant(scope)
 
+    def is_owners_key(self, scope: Scope) -> bool:
+        """Whether a request comes with a key of the Jupyter server's."""
+        token = token_in(scope)
+        grant = None if token is None else self._grants.get(_digest(token))
+        return grant is not None and grant.is_key
+
     def _grant_of(self, scope: Scope) -> Grant | None:
         token = token_in(scope)
         if token is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
@@ -26,12 +26,13 @@ from ..errors import (
 from . import pages
 from .access import Grant
 from .answers import STATUS, error_body, error_headers
+from .application import Application, Guard
 from .asgi import Scope, wants_page
 from .links import Links, link_routes
 from .resources import ResourceRoutes
 from .routes import PAGE_HEADERS, endpoint_routes, session_routes
 
-__all__ = ["create_app", "error_response", "route_failed"]
+__all__ = ["create_app", "error_response", "middleware_failed", "route_failed"]
 
 _WITHOUT_BODY = frozenset({204, 205, 304})
 
@@ -46,13 +47,13 @@ def create_app(
     title: str = "nbserve",
     version: str = "",
     description: str = "",
-) -> FastAPI:
+) -> Application:
     """The FastAPI application of everything but the models' methods; users add their own routes to it.
 
     `stop` serves an endpoint no more, and raises `NotFound`; `links` makes links to endpoints.
     """
     resources = ResourceRoutes() if resources is None else resources
-    app = FastAPI(
+    app = Application(
         title=title, version=version or "1", description=description, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.state.registry = registry
@@ -60,16 +61,19 @@ def create_app(
     app.state.resources = resources
     app.state.stop = stop or registry.remove
     app.state.links = links
+    app.router.routes.append(Guard())
     app.include_router(session_routes)
     app.router.routes.append(resources)
     app.router.routes.extend((*endpoint_routes.routes, *link_routes.routes))
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
+    app.complete()
     return app
 
 
-def _respond(error: NbserveError, request: Request) -> Response:
-    return error_response(error_body(error), STATUS[error.code], error_headers(error), request.scope)
+async def _respond(error: NbserveError, request: Request) -> Response:
+    own: Response | None = await request.app.answer_for(error, request)
+    return own or error_response(error_body(error), STATUS[error.code], error_headers(error), request.scope)
 
 
 def error_response(shape: dict[str, Any], status: int, headers: Mapping[str, str], scope: Scope) -> Response:
@@ -86,21 +90,21 @@ def error_response(shape: dict[str, Any], status: int, headers: Mapping[str, str
 
 async def _on_ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, NbserveError)
-    return _respond(error, request)
+    return await _respond(error, request)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
     """Starlette's and the user's own `HTTPException`, in the one shape."""
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, NbserveError):
-        return _respond(error.__cause__, request)
+        return await _respond(error.__cause__, request)
     headers = error.headers or {}
     if error.status_code == 404 and "endpoint" not in request.scope:  # no route was found
-        return _respond(_not_found(request), request)
+        return await _respond(_not_found(request), request)
     if error.status_code == 405 and "Allow" in headers:
         allowed = sorted(headers["Allow"].split(", "))
         problem, remedy = f"{request.method} is not answered here.", f"Use {' or '.join(allowed)}."
-        return _respond(MethodNotAllowed(problem, remedy, allowed=allowed), request)
+        return await _respond(MethodNotAllowed(problem, remedy, allowed=allowed), request)
     if error.status_code in _WITHOUT_BODY:
         return Response(None, error.status_code, headers)
     shape = error_body(NbserveError(str(error.detail))) | {"code": f"http_{error.status_code}"}
@@ -112,15 +116,19 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     faults = [Fault(tuple(each["loc"]), str(each["msg"]), str(each["type"])) for each in error.errors()]
     kind = BodyError if any(fault.type == "json_invalid" for fault in faults) else InputError
     problem = f"{'.'.join(map(str, faults[0].loc))}: {faults[0].msg}." if faults else "The request is not valid."
-    return _respond(kind(problem, "See /docs for what is expected.", faults=faults), request)
+    return await _respond(kind(problem, "See /docs for what is expected.", faults=faults), request)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    return _respond(route_failed(error), request)
+    return await _respond(route_failed(error), request)
 
 
 def route_failed(error: BaseException) -> ModelError:
     return ModelError(f"The route raised {type(error).__name__}.", "The server's log has more.")
+
+
+def middleware_failed(error: BaseException) -> ModelError:
+    return ModelError(f"A middleware raised {type(error).__name__}.", "The server's log has more.")
 
 
 def _not_found(request: Request) -> NotFound:

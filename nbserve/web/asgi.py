@@ -14,8 +14,10 @@ __all__ = [
     "Receive",
     "Scope",
     "Send",
+    "bring_back_ours",
     "header",
     "headers_of",
+    "hide_ours",
     "note_prefix",
     "said_at_once",
     "send_body",
@@ -98,6 +100,20 @@ def take_in(scope: Scope, name: str) -> None:
 def take_out_ours(scope: Scope) -> None:
     """Headers that the Jupyter server alone may set are for no code of the user's, whoever sent them."""
     scope["headers"] = [each for each in scope["headers"] if not each[0].startswith(OURS)]
+
+
+def hide_ours(scope: Scope) -> None:
+    """Keep the Jupyter server's key, and what it tells with it, from code of the user's that comes before the door."""
+    hidden = [each for each in scope["headers"] if each[0] == b"authorization" or each[0].startswith(OURS)]
+    scope["nbserve.hidden"] = hidden
+    scope["headers"] = [each for each in scope["headers"] if each not in hidden]
+
+
+def bring_back_ours(scope: Scope) -> None:
+    """At the door they are read."""
+    hidden = scope.pop("nbserve.hidden", None)
+    if hidden:
+        scope["headers"] = [*scope["headers"], *hidden]
 
 
 def wants_page(scope: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import traceback
 from threading import get_ident
 from typing import Any, Protocol
 
-from fastapi import FastAPI
+from fastapi import Request
 
 from ..core.output import Log
 from ..core.registry import Registry
@@ -15,8 +15,21 @@ from ..core.served import Served
 from ..errors import BodyTooLarge, MethodNotAllowed, NbserveError
 from .access import Access, Grant, caller_of
 from .answers import STATUS, error_body, error_headers
-from .app import error_response, route_failed
-from .asgi import Headers, Receive, Scope, Send, headers_of, note_prefix, take_in, take_out_ours, wants_page
+from .app import error_response, middleware_failed, route_failed
+from .application import Application
+from .asgi import (
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    bring_back_ours,
+    headers_of,
+    hide_ours,
+    note_prefix,
+    take_in,
+    take_out_ours,
+    wants_page,
+)
 from .meters import Meter, metered
 from .patience import Patience
 from .predict import Reply, predict, refusal, refuse_large, send_error
@@ -47,7 +60,7 @@ class Exchange(Protocol):
 class Door:
     """An ASGI application; `called` and `answer` are the shorter way in for whole requests to models' methods."""
 
-    def __init__(self, app: FastAPI, access: Access) -> None:
+    def __init__(self, app: Application, access: Access) -> None:
         self.app = app
         self._access = access
         self._patience: dict[tuple[int, float], Patience] = {}
@@ -58,6 +71,23 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        around = self.app.around
+        if around is None:
+            await self._let_in(scope, receive, send)
+            return
+        scope["app"], scope["nbserve.inside"], scope["nbserve.heard"] = self.app, self._let_in, receive
+        if self._access.is_owners_key(scope):
+            hide_ours(scope)
+        sent = _Sent(send)
+        try:
+            await around(scope, receive, sent)
+        except Exception as error:  # noqa: BLE001 - the user's own code
+            self._log.write("".join(traceback.format_exception(error)))
+            if not sent.has_begun:
+                await self._refuse(middleware_failed(error), scope, receive, send)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        bring_back_ours(scope)
         name, _, rest = scope["path"].lstrip("/").partition("/")
         served = self._registry.get(name)
         note_prefix(scope)
@@ -68,26 +98,48 @@ class Door:
                 meter = grant.begin(scope["method"], rest)
             elif not is_public(scope):
                 scope["nbserve.grant"] = self._admit_to_session(scope)
-            method = rest.rstrip("/")
-            if served is None or not self._is_call(served, method, scope):
-                await self._to_fastapi(scope, receive, send if meter is None else metered(send, meter))
-            elif scope["method"] == "POST":
-                call = predict_later if wants_ticket(scope) else predict
-                await call(served, method, scope, receive, send, self.patience_of(served), meter)
-            elif method in served.methods:
-                raise MethodNotAllowed(f"{name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
+            if served is not None and self.app.router.dependencies:
+                told = send if meter is None else metered(send, meter)
+                await self._guarded(served, rest.rstrip("/"), scope, receive, told)
             else:
-                await self._to_fastapi(scope, receive, send)
+                await self._answer(served, rest.rstrip("/"), scope, receive, send, meter)
         except NbserveError as error:
             await self._refuse(error, scope, receive, send)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
             await self._refuse(self._failed(error), scope, receive, send)
 
+    async def _answer(
+        self, served: Served | None, method: str, scope: Scope, receive: Receive, send: Send, meter: Meter | None = None
+    ) -> None:
+        if served is None or not self._is_call(served, method, scope):
+            await self._to_fastapi(scope, receive, send if meter is None else metered(send, meter))
+        elif scope["method"] == "POST":
+            if self.app.users_errors:
+                scope["nbserve.raises"] = self.app.users_errors
+            call = predict_later if wants_ticket(scope) else predict
+            await call(served, method, scope, receive, send, self.patience_of(served), meter)
+        elif method in served.methods:
+            raise MethodNotAllowed(f"{served.name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
+        else:
+            await self._to_fastapi(scope, receive, send)
+
+    async def _guarded(self, served: Served, method: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """The same, once the dependencies of the whole application have been asked."""
+
+        async def onward(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["method"] == "POST" and self._is_call(served, method, scope):
+                await self._answer(served, method, scope, receive, send)
+            else:
+                await self.app.router(scope, _bounded(receive), send)
+
+        scope["nbserve.onward"] = onward
+        await self._in_fastapi(scope, receive, send)
+
     def called(self, url: bytes) -> tuple[Served, str] | None:
         """The method that a plain path is of, if it is served now; None where there is more to look at."""
         name, _, rest = url[1:].decode("latin-1").partition("/")
         served = self._registry.get(name)
-        if served is None or not served.is_described:
+        if served is None or not (served.is_described and self.app.is_plain):
             return None
         method = rest.removesuffix("/")
         return (served, method) if method in served.methods else None
@@ -152,8 +204,11 @@ class Door:
 
     async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         refuse_large(scope, BODY_LIMIT)
+        await self._in_fastapi(scope, _bounded(receive), send)
+
+    async def _in_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self.app(scope, _bounded(receive), send)
+            await self.app(scope, receive, send)
         except Exception as error:  # noqa: BLE001 - a route of the user's: answered 500, and raised again to be seen
             self._log.write("".join(traceback.format_exception(error)))
         except (SystemExit, KeyboardInterrupt) as error:  # the same; nothing has answered it
@@ -161,11 +216,26 @@ class Door:
             raise route_failed(error) from None
 
     async def _refuse(self, error: NbserveError, scope: Scope, receive: Receive, send: Send) -> None:
-        if wants_page(scope):
+        own = await self.app.answer_for(error, Request(scope, receive)) if self.app.users_errors else None
+        if own is not None:
+            await own(scope, receive, send)
+        elif wants_page(scope):
             page = error_response(error_body(error), STATUS[error.code], error_headers(error), scope)
             await page(scope, receive, send)
         else:
             await send_error(scope, send, error)
+
+
+class _Sent:
+    """Sends on, and knows whether an answer has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+
+    async def __call__(self, message: Any) -> None:
+        self.has_begun = True
+        await self._send(message)
 
 
 def _bounded(receive: Receive) -> Receive:

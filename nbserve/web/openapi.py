@@ -28,11 +28,20 @@ from .answers import (
     Stopped,
     Unloaded,
 )
+from .application import asking_route
 from .resources import ResourceRoutes
 from .resources.handlers import ResourceRoute
 from .tickets import WAIT_S
 
 __all__ = ["describe", "describe_one"]
+
+_SCHEMES = {
+    "token": {"type": "http", "scheme": "bearer"},
+    "tokenInQuery": {"type": "apiKey", "in": "query", "name": "token"},
+}
+
+_TOKENS: list[dict[str, list[str]]] = [{name: []} for name in _SCHEMES]
+"""Either of them opens what needs a token."""
 
 _OURS = "nbserve.{model}"
 """What our schemas are called, beside those of the routes that users add."""
@@ -65,13 +74,36 @@ def describe(app: FastAPI, endpoints: Sequence[Served], root: str) -> dict[str, 
     document["servers"] = [{"url": root or "/"}]
     paths = document.setdefault("paths", {})
     paths.update(_session_paths())
+    demanded = _demanded(app, document)
     for served in endpoints:
         for path, operations in _endpoint_paths(served).items():
-            paths[path] = operations | paths.get(path, {})
+            known = {verb: _with(operation, demanded) for verb, operation in operations.items()}
+            paths[path] = known | paths.get(path, {})
     _finish(paths, own)
     document["tags"] = [{"name": each.name, "description": _summary(each)} for each in endpoints]
     _add_components(document)
     return document
+
+
+def _demanded(app: FastAPI, document: dict[str, Any]) -> dict[str, Any]:
+    """What the dependencies of the whole application ask of every request to an endpoint."""
+    if not app.router.dependencies:
+        return {}
+    route = asking_route(app.router.dependencies, ["POST"])
+    made = get_openapi(title=app.title, version=app.version, routes=[route])
+    for kind, found in made.get("components", {}).items():
+        document.setdefault("components", {}).setdefault(kind, {}).update(found)
+    operation = made["paths"][route.path_format]["post"]
+    asked = [each for each in operation.get("parameters", []) if each["name"] != "path"]
+    return {"parameters": asked, "security": operation.get("security", [])}
+
+
+def _with(operation: dict[str, Any], demanded: dict[str, Any]) -> dict[str, Any]:
+    if not demanded:
+        return operation
+    parameters = [*operation.get("parameters", []), *demanded["parameters"]]
+    security = [{**token, **each} for token in _TOKENS for each in demanded["security"] or [{}]]
+    return {**operation, "parameters": parameters, "security": security}
 
 
 def describe_one(app: FastAPI, served: Served, root: str) -> dict[str, Any]:
@@ -252,8 +284,5 @@ def _add_components(document: dict[str, Any]) -> None:
         schema = model.model_json_schema(ref_template=_REF)
         parts = schema.pop("$defs", {}) | {model.__name__: schema}
         schemas |= {_OURS.format(model=name): part for name, part in parts.items()}
-    components["securitySchemes"] = {
-        "token": {"type": "http", "scheme": "bearer"},
-        "tokenInQuery": {"type": "apiKey", "in": "query", "name": "token"},
-    }
-    document["security"] = [{"token": []}, {"tokenInQuery": []}]
+    components["securitySchemes"] = {**components.get("securitySchemes", {}), **_SCHEMES}
+    document["security"] = _TOKENS

@@ -219,11 +219,15 @@ async def predict(
         if not served.is_described:
             await _described_in_time(served)
         future = patience.loop.create_future()
-        watch = partial(patience.watch, receive=receive)
+        # the connection itself: what the user's middleware has put before it is not made to be left half-way
+        watch = partial(patience.watch, receive=scope.get("nbserve.heard", receive))
         prediction.ask(headers, sent, future, watch, scope["query_string"])
         reply = prediction.answered(await future)
-    except Exception as error:  # noqa: BLE001 - it is told
+    except Exception as error:
         reply = prediction.failed(error)
+        if isinstance(error, scope.get("nbserve.raises", ())):  # the user has a handler of his own
+            error.predict_id = prediction.predict_id.decode()
+            raise
     except BaseException:
         prediction.end(None, None)
         raise
