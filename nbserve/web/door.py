@@ -78,6 +78,8 @@ class Door:
         scope["app"], scope["nbserve.inside"], scope["nbserve.heard"] = self.app, self._let_in, receive
         if self._access.is_owners_key(scope):
             hide_ours(scope)
+        else:
+            take_out_ours(scope)
         sent = _Sent(send)
         try:
             await around(scope, receive, sent)
