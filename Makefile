@@ -2,6 +2,7 @@
 #   make demo    the main job, shown: the quickstart runs, another process calls it, JupyterLab opens (LAB=0: it does not)
 #   make test    all tests, those in a real browser included
 #   make test-frameworks   real models of PyTorch, Keras, XGBoost, …: in an environment of their own, several GB
+#   make test-app   programs that make_app wrote, each in an environment of its own: it installs what they ask for
 #   make test-hub   behind a real JupyterHub with its proxy: in an environment of its own, and .cache/hub for the proxy
 #   make check   formatting, lint, types, the floors of the house
 #   make bench   how fast, beside all that people use instead: bench-peers and bench-kernel
@@ -26,7 +27,7 @@ if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	else echo "$(2): install it with your system's packages." >&2; exit 1; fi
 endef
 
-.PHONY: demo test test-frameworks test-hub check bench bench-peers bench-quick bench-kernel wrk browser install-browser clean
+.PHONY: demo test test-frameworks test-app test-hub check bench bench-peers bench-quick bench-kernel wrk browser install-browser clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo
@@ -38,6 +39,9 @@ test: $(VENV)/test browser
 
 test-frameworks: $(HEAVY)/ready
 	$(HEAVY)/bin/python -m pytest -m frameworks tests/frameworks $(ARGS)
+
+test-app: $(VENV)/test
+	$(BIN)/python -m pytest -m app tests/apps $(ARGS)
 
 test-hub: $(HUB)/ready $(PROXY)
 	$(HUB)/bin/python -m pytest -m hub tests/hub $(ARGS)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .core.artifact import load
     from .core.custom import Model, ModelComponent
     from .errors import NbserveError
+    from .making import make_app
     from .notebook.calls import endpoints, get, serve, stop_all
     from .notebook.handle import Endpoint
     from .notebook.magics import load_ipython_extension, unload_ipython_extension
@@ -35,6 +36,7 @@ __all__ = [
     "get",
     "load",
     "load_ipython_extension",
+    "make_app",
     "resource_method",
     "run",
     "serve",
@@ -55,6 +57,7 @@ _HOMES = {
     "get": ".notebook.calls",
     "load": ".core.artifact",
     "load_ipython_extension": ".notebook.magics",
+    "make_app": ".making",
     "resource_method": ".web.resources",
     "run": ".program",
     "serve": ".notebook.calls",
