@@ -4,6 +4,7 @@
 #   make test-frameworks   real models of PyTorch, Keras, XGBoost, …: in an environment of their own, several GB
 #   make test-app   programs that make_app wrote, each in an environment of its own: it installs what they ask for
 #   make test-hub   behind a real JupyterHub with its proxy: in an environment of its own, and .cache/hub for the proxy
+#   make test-kernels      the card while a cell runs, with each ipykernel: installed in folders of their own
 #   make check   formatting, lint, types, the floors of the house
 #   make bench   how fast, beside all that people use instead: bench-peers and bench-kernel
 #   make bench-peers   requests a second; each peer in an environment of its own, several GB, more than an hour
@@ -17,6 +18,7 @@ BIN    := $(VENV)/bin
 HUB    ?= .venv-hub
 PROXY  := .cache/hub/node_modules/.bin/configurable-http-proxy
 LAB    ?= 1
+KERNELS := 6.31.0 7.1.0 7.3.0 7.4.0
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 # Debian packages, and what to say where they cannot be installed
@@ -27,7 +29,7 @@ if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	else echo "$(2): install it with your system's packages." >&2; exit 1; fi
 endef
 
-.PHONY: demo test test-frameworks test-app test-hub check bench bench-peers bench-quick bench-kernel wrk browser install-browser clean
+.PHONY: demo test test-frameworks test-app test-hub test-kernels check bench bench-peers bench-quick bench-kernel wrk browser install-browser clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/demo
@@ -45,6 +47,12 @@ test-app: $(VENV)/test
 
 test-hub: $(HUB)/ready $(PROXY)
 	$(HUB)/bin/python -m pytest -m hub tests/hub $(ARGS)
+
+test-kernels: $(VENV)/test $(KERNELS:%=$(VENV)/ipykernels/%) browser
+	NBSERVE_IPYKERNELS=$(VENV)/ipykernels $(BIN)/python -m pytest -m ipykernels tests/browser/test_busy_kernel.py $(ARGS)
+
+$(VENV)/ipykernels/%: | $(VENV)/test
+	$(PIP) install --no-deps --target $@ ipykernel==$*
 
 check: $(VENV)/check
 	$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-__all__ = ["Listener", "Source", "State", "UnloadReport"]
+__all__ = ["Listener", "Source", "State", "UnloadReport", "megabytes"]
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -108,4 +108,28 @@ class UnloadReport:
             "resident_after_bytes": self.resident_after_bytes,
             "holders": list(self.holders),
             "forgotten": list(self.forgotten),
+            "said": self.sentence(),
         }
+
+    def sentence(self) -> str:
+        """The report as a person reads it."""
+        held = f"it is still held as {', '.join(self.holders)}" if self.holders else ""
+        if not self.was_loaded:
+            return "It was unloaded already." + (f" {held[0].upper()}{held[1:]}." if held else "")
+        if self.state != State.UNLOADED:
+            return f"It is {self.state}: somebody asked for it meanwhile."
+        forgotten = f" {', '.join(self.forgotten)} let go of it." if self.forgotten else ""
+        if held:
+            return f"Unloaded; {held}, so no memory came back.{forgotten}"
+        return f"Unloaded; {megabytes(self.freed_bytes)} came back{self._resident()}.{forgotten}"
+
+    def _resident(self) -> str:
+        """`: the process went from 512.0 MB to 308.1 MB`, where the platform tells."""
+        if not self.resident_after_bytes:
+            return ""
+        before, after = map(megabytes, (self.resident_before_bytes, self.resident_after_bytes))
+        return f": the process went from {before} to {after}"
+
+
+def megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 50_000 else f"{size_bytes / 1e3:.1f} kB"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["module_of", "modules_of", "styles_of"]
+__all__ = ["module_of", "modules_of", "styles_of", "styles_within"]
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
+_SECTION = re.compile(r"^/\* ([^*\n]+) \*/\n(.*?)(?=^/\* |\Z)", re.MULTILINE | re.DOTALL)
 _NOTHING = re.compile(r"^export \{\};$\n", re.MULTILINE)
 
 
@@ -23,6 +25,12 @@ def styles_of(entry: Path) -> str:
     """The styles of the same modules, in their order: those of `name.js` are in `name.css` beside it."""
     beside = (path.with_suffix(".css") for path in modules_of(entry))
     return "\n".join(path.read_text("utf-8") for path in beside if path.exists())
+
+
+def styles_within(selector: str, sheet: Path, sections: Iterable[str]) -> str:
+    """Some sections of a style sheet, which begin with a comment of their name, for what is inside of `selector`."""
+    found = dict(_SECTION.findall(sheet.read_text("utf-8")))
+    return f"{selector} {{\n{''.join(found[name] for name in sections)}}}\n"
 
 
 def modules_of(entry: Path) -> list[Path]:

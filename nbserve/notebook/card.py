@@ -3,44 +3,56 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
-from ..errors import NbserveError
-from .bundle import module_of, styles_of
+from ..errors import NbserveError, NotFound
+from ..web import pages
+from .bundle import module_of, styles_of, styles_within
 from .still import as_html, as_text
 
 __all__ = ["Card"]
 
 Snapshot = dict[str, Any]
 
-ORDERS = ("load", "unload", "forget", "stop")
+Ask = Callable[[str, str, str, Any], tuple[int, Any]]
+
+ORDERS = ("load", "unload", "forget", "stop", "ask")
 
 _log = logging.getLogger(__name__)
 _SCRIPT = Path(__file__).parent / "card" / "card.js"
+_PAGE = Path(pages.__file__).parent / "page.css"
+_SHARED = ("Controls", "The form", "The answer", "Tables and what folds")
 _MOST_FEATURES = 200
 _MOST_VALUES = 40
 _MOST_ROWS = 100
 _DRIFT_S = 1.5
+_LONGEST_BEAT_S = 600.0
 
 
 class Card(anywidget.AnyWidget):
     """Shows one endpoint, or the dashboard of all; holds only a snapshot (plain JSON) and never a model.
 
     `read` gives the snapshot. `obey(order, name)` carries out what a button asks for and answers with a sentence, or
-    raises; it runs on a thread of its own, so that a long load never blocks the kernel. `push` may be called from
-    any thread. Without a front end (a terminal, a script) a card is only its line of text. The beat is the card's
-    clock in seconds: what is shown is as old as the beat is later than the snapshot's `as_of`.
+    raises; `ask(name, verb, path, body)` answers what the endpoint's own routes do, as status and JSON. Both run on a
+    thread of their own, so that a long load never blocks the kernel. `push` may be called from any thread. Without a
+    front end (a terminal, a script) a card is only its line of text.
+
+    The beat is the card's clock in seconds: what is shown is as old as the beat is later than the snapshot's `as_of`.
+    It is sent with what has changed, while `is_busy()`, and for as long as a front end wants it as a sign of life:
+    each is activity of the kernel, and one that is idle must look so.
     """
 
     _esm = module_of(_SCRIPT)
-    _css = styles_of(_SCRIPT)
+    _css = styles_within(".nbserve-form", _PAGE, _SHARED) + styles_of(_SCRIPT)
 
     snapshot = traitlets.Dict().tag(sync=True)
     beat = traitlets.Float().tag(sync=True)
@@ -49,11 +61,16 @@ class Card(anywidget.AnyWidget):
         self,
         read: Callable[[], Snapshot],
         obey: Callable[[str, str], str],
+        ask: Ask | None = None,
         *,
+        is_busy: Callable[[], bool] = bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
         self._obey = obey
+        self._ask = ask
+        self._is_busy = is_busy
+        self._beat_until = -math.inf
         self._clock = clock
         self._made_at = clock()
         self._pushing = threading.Lock()
@@ -70,15 +87,16 @@ class Card(anywidget.AnyWidget):
         """True while something loads."""
         return any(endpoint["state"] == "loading" for endpoint in self.snapshot["endpoints"])
 
-    def push(self) -> None:
-        """Send what has changed since the last push; the beat always has, but for an endpoint that has gone."""
+    def push(self, *, with_beat: bool = False) -> None:
+        """Send what has changed since the last push, and the beat where it is wanted."""
         with self._pushing, self.hold_sync():
             now = round(self._clock() - self._made_at, 3)
             fresh = self._fresh(now, self.snapshot)
             is_news = not _looks_the_same(fresh, self.snapshot)
             if is_news:
                 self.snapshot = fresh
-            if is_news or not fresh.get("gone"):
+            is_wanted = not fresh.get("gone") and (now <= self._beat_until or self._is_busy())
+            if is_news or is_wanted or with_beat:
                 self.beat = now
 
     def __repr__(self) -> str:
@@ -86,7 +104,7 @@ class Card(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The live widget, and what stands in for it where no widget can live."""
-        self.push()
+        self.push(with_beat=True)
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
@@ -98,19 +116,33 @@ class Card(anywidget.AnyWidget):
 
     def _hear(self, _card: Card, content: Any, _buffers: Any) -> None:
         """Take a button's order: say that it was heard, and let a thread carry it out."""
-        if not isinstance(content, dict) or content.get("order") not in ORDERS:
+        if not isinstance(content, dict):
+            return
+        if isinstance(wanted_s := content.get("beat"), int | float) and wanted_s >= 0:
+            self._beat_for(wanted_s)
+        if content.get("order") not in ORDERS:
             return
         ident, order, name = (str(content.get(key, "")) for key in ("id", "order", "name"))
         self.send({"id": ident, "heard": True})
-        threading.Thread(target=self._answer, args=(ident, order, name), name="nbserve-order", daemon=True).start()
+        given = (ident, order, name, content.get("given"))
+        threading.Thread(target=self._answer, args=given, name="nbserve-order", daemon=True).start()
 
-    def _answer(self, ident: str, order: str, name: str) -> None:
-        ok, text = _carried_out(self._obey, order, name)
+    def _beat_for(self, seconds: float) -> None:
+        """A front end has no other sign of life; or (0) wants to know once how old the snapshot is."""
+        until = self._clock() - self._made_at + min(seconds, _LONGEST_BEAT_S)
+        self._beat_until = max(self._beat_until, until)
+        self.push(with_beat=True)
+
+    def _answer(self, ident: str, order: str, name: str, given: Any) -> None:
+        if order == "ask":
+            answer = _asked(self._ask, name, given)
+        else:
+            answer = dict(zip(("ok", "text"), _carried_out(self._obey, order, name), strict=True))
         try:
             self.push()
         except Exception:  # noqa: BLE001 - the person waits for the answer; the next beat shows the rest
             _log.debug("A card could not be pushed.", exc_info=True)
-        self.send({"id": ident, "ok": ok, "text": text})
+        self.send({"id": ident, **answer})
 
 
 # --- orders ---------------------------------------------------------------------------------------------------------
@@ -123,6 +155,23 @@ def _carried_out(obey: Callable[[str, str], str], order: str, name: str) -> tupl
         return False, str(error)
     except Exception as error:  # noqa: BLE001 - loading runs the user's code; a traceback would land in any cell
         return False, f"{order.capitalize()} failed: {type(error).__name__}: {error}"
+
+
+def _asked(ask: Ask | None, name: str, given: Any) -> dict[str, Any]:
+    """What the endpoint answers; status 0 when it does not."""
+    asked = given if isinstance(given, dict) else {}
+    verb, path = str(asked.get("verb", "GET")), str(asked.get("path", ""))
+    try:
+        if ask is None:
+            raise NotFound("This card cannot ask.")
+        status, value = ask(name, verb, path, asked.get("body"))
+        return {"ok": status < 400, "text": "", "status": status, "value": value}
+    except NbserveError as error:
+        value = {"error": error.problem, "remedy": error.remedy, "code": error.code}
+        return {"ok": False, "text": str(error), "status": 0, "value": value}
+    except (OSError, ValueError, TypeError, HTTPException) as error:
+        text = f"The endpoint does not answer: {error}"
+        return {"ok": False, "text": text, "status": 0, "value": {"error": text}}
 
 
 # --- snapshots ------------------------------------------------------------------------------------------------------

@@ -20,14 +20,22 @@ __all__ = ["Cards", "entry_of"]
 class Cards:
     """One card a name, kept alive by one pulse: a cell that is run again shows the same truth as all its copies.
 
-    `read(name)` gives what a card shows (None: of everything), `obey(order, name)` carries out what its buttons say.
+    `read(name)` gives what a card shows (None: of everything), `obey(order, name)` carries out what its buttons say,
+    `ask(name, verb, path, body)` what the endpoint's routes answer. While `is_busy` a cell runs.
     """
 
     def __init__(
-        self, read: Callable[[str | None], dict[str, Any]], obey: Callable[[str, str], str], *, can_show: bool
+        self,
+        read: Callable[[str | None], dict[str, Any]],
+        obey: Callable[[str, str], str],
+        ask: Callable[[str, str, str, Any], tuple[int, Any]],
+        *,
+        can_show: bool,
     ) -> None:
+        self.is_busy = False
         self._read = read
         self._obey = obey
+        self._ask = ask
         self._can_show = can_show
         self._made: dict[str | None, Card] = {}
         self._pulse: Pulse | None = None
@@ -67,7 +75,9 @@ class Cards:
                 self._pulse = Pulse()
             card = self._made.get(name)
             if card is None:
-                card = self._made[name] = Card(partial(self._read, name), self._obey)
+                card = self._made[name] = Card(
+                    partial(self._read, name), self._obey, self._ask, is_busy=lambda: self.is_busy
+                )
                 self._pulse.add(card)
         return card
 

@@ -16,6 +16,7 @@ def close_session(shell: Any) -> None:
     session = getattr(shell, "nbserve_session", None)
     if session is not None:
         del shell.nbserve_session
+        shell.events.unregister("pre_execute", session.before_execution)
         shell.events.unregister("post_execute", session.after_execution)
         shell.events.unregister("post_run_cell", session.after_cell)
         session.close()
@@ -39,6 +40,7 @@ def current_session() -> Session:
             has_widgets=hasattr(shell, "kernel"),
             settings=partial(_settings, shell),
         )
+        shell.events.register("pre_execute", session.before_execution)
         shell.events.register("post_execute", session.after_execution)
         shell.events.register("post_run_cell", session.after_cell)
     return cast("Session", session)

@@ -6,8 +6,8 @@ import html
 from collections.abc import Callable
 from typing import Any, NoReturn, SupportsIndex
 
+from ..core.lifecycle import megabytes
 from .holders import Notebook
-from .wording import megabytes
 
 __all__ = ["Forgotten"]
 

@@ -24,16 +24,17 @@ from ..errors import Conflict, ModelRefused, NbserveError, OptionError
 from ..options import Options, environment_options
 from ..settings import CONFIG, ENVIRONMENT, GIVEN, Layer, Settings
 from ..version import __version__
-from .announcing import announce_endpoint, withdraw_endpoint
+from .announcing import announce_endpoint, kernel_id, withdraw_endpoint
 from .cards import Cards, entry_of
 from .forgotten import Forgotten
 from .handle import Endpoint
 from .hosting import Hosting
 from .household import Household
+from .inquiry import asked
 from .kernel_loop import KernelLoop
 from .links import Links
 from .offer import Offer, Told, look_again, look_of, offer_of
-from .wording import advice_on_mask, unload_sentence
+from .wording import advice_on_mask
 
 if TYPE_CHECKING:
     from ..web.address import Address
@@ -81,7 +82,7 @@ class Session:
         self._keys: dict[str, str] = {}
         self._links = Links(self.registry, self._resources, self.access.meters)
         self._told: dict[str, Told] = {}
-        self._cards = Cards(self.snapshot, self.obey, can_show=has_widgets)
+        self._cards = Cards(self.snapshot, self.obey, self.ask, can_show=has_widgets)
         self._app: Application | None = None
         self.hosting = Hosting(self.registry, self._start_server if has_server else None)
         self._kernel_loop = KernelLoop.running()
@@ -260,8 +261,13 @@ class Session:
         self._household.upkeep.make_room()
         self.changed()
 
+    def before_execution(self, *_: object) -> None:
+        """Code of the user's is going to run."""
+        self._cards.is_busy = True
+
     def after_execution(self, *_: object) -> None:
         """Code of the user's has run, be it a cell, a widget's callback or a front end's question."""
+        self._cards.is_busy = False
         for source in self._household.live_objects():
             source.settle()
 
@@ -318,7 +324,8 @@ class Session:
             entry_of(each, self.url_of(each.name), self.token(each.name), elsewhere=elsewhere, trusted=trusted)
             for each in shown
         ]
-        return {"endpoints": entries, "dashboard": name is None, "gone": name is not None and not entries}
+        is_gone = name is not None and not entries
+        return {"endpoints": entries, "dashboard": name is None, "gone": is_gone, "kernel_id": kernel_id()}
 
     def obey(self, order: str, name: str) -> str:
         """Carry out what a card's button says; answers a sentence."""
@@ -327,7 +334,7 @@ class Session:
             served.load()
             return "Loaded."
         if order in ("unload", "forget"):
-            return unload_sentence(served.unload(forget=order == "forget"))
+            return served.unload(forget=order == "forget").sentence()
         if order == "stop":
             self.unserve(name)
             return "Stopped."
@@ -340,6 +347,13 @@ class Session:
     def exchange(self, name: str, ident: str) -> dict[str, Any]:
         """One of them with what was asked and answered. Raises `NotFound`."""
         return self.registry[name].exchange(ident)
+
+    def ask(self, name: str, verb: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """What the endpoint's own route below its name answers to its owner: status and JSON.
+
+        Raises `NotFound`, `OptionError` for what is no such route, OSError.
+        """
+        return asked(self.url_of(name), self._keys.get(name), verb, path, body)
 
     def text(self, name: str) -> str:
         from .still import as_text

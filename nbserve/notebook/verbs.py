@@ -10,7 +10,7 @@ from ..errors import OptionError
 from ..settings import settings_table
 from ..terms import TERMS
 from .link_views import link_html, link_text, links_html, links_text
-from .wording import traffic_table, unload_sentence
+from .wording import traffic_table
 
 if TYPE_CHECKING:
     from .session import Session
@@ -55,7 +55,7 @@ def _load(session: Session, name: str) -> None:
 def _unload(session: Session, name: str, *, forget: bool = False) -> None:
     report = session.registry[name].unload(forget=forget)
     session.changed()
-    _say(f"{name}: {unload_sentence(report)}")
+    _say(f"{name}: {report.sentence()}")
 
 
 def _inspect(session: Session, name: str) -> object:

@@ -8,12 +8,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from ..core.lifecycle import UnloadReport
 from ..core.masking import fields_of
 from ..core.schema import Profile
 from ..errors import nearest, shortened
 
-__all__ = ["advice_on_mask", "curl_line", "megabytes", "traffic_table", "unload_sentence"]
+__all__ = ["advice_on_mask", "curl_line", "traffic_table"]
 
 
 def curl_line(url: str, token: str | None, body: dict[str, Any], trusted: str | None = None) -> str:
@@ -25,10 +24,6 @@ def curl_line(url: str, token: str | None, body: dict[str, Any], trusted: str | 
         parts.append(f"-H {shlex.quote(f'Authorization: Bearer {token}')}")
     parts += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(json.dumps(body, ensure_ascii=False))}"]
     return " \\\n  ".join(parts)
-
-
-def megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 50_000 else f"{size_bytes / 1e3:.1f} kB"
 
 
 def advice_on_mask(names: Iterable[str] | None, profile: Profile) -> str:
@@ -65,28 +60,3 @@ def _cells(exchange: dict[str, Any]) -> tuple[str, ...]:
     rows = "" if exchange["rows"] is None else str(exchange["rows"])
     ms = f"{exchange['ms']:.1f}"
     return (f"{at:%H:%M:%S}", exchange["caller"], exchange["method"], rows, ms, str(exchange["status"]))
-
-
-def unload_sentence(report: UnloadReport) -> str:
-    if not report.was_loaded:
-        held = f" {_holders(report)[:1].upper()}{_holders(report)[1:]}." if report.holders else ""
-        return f"It was unloaded already.{held}"
-    if report.state != "unloaded":
-        return f"It is {report.state}: somebody asked for it meanwhile."
-    forgotten = f" {', '.join(report.forgotten)} let go of it." if report.forgotten else ""
-    if report.holders:
-        return f"Unloaded; {_holders(report)}, so no memory came back.{forgotten}"
-    return f"Unloaded; {megabytes(report.freed_bytes)} came back{_resident(report)}.{forgotten}"
-
-
-def _resident(report: UnloadReport) -> str:
-    """`: the process went from 512.0 MB to 308.1 MB`, where the platform tells."""
-    if not report.resident_after_bytes:
-        return ""
-    return (
-        f": the process went from {megabytes(report.resident_before_bytes)} to {megabytes(report.resident_after_bytes)}"
-    )
-
-
-def _holders(report: UnloadReport) -> str:
-    return f"it is still held as {', '.join(report.holders)}"

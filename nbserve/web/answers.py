@@ -150,6 +150,14 @@ class Unloaded(BaseModel):
     resident_after_bytes: int
     holders: list[str] = Field(description="Who still holds the model.")
     forgotten: list[str] = Field(description="Which names in the notebook were let go of.")
+    said: str = Field(description="The same as a sentence.")
+
+
+class Unloading(BaseModel):
+    """What an owner may ask for beside."""
+
+    model_config = ConfigDict(extra="forbid")
+    forget: bool = Field(default=False, strict=True, description="Let the notebook's own variables go of it, too.")
 
 
 class ExchangeLine(BaseModel):

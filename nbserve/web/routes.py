@@ -16,7 +16,7 @@ from ..core.served import Served
 from ..errors import NotFound, TokenRefused
 from . import pages
 from .access import Grant
-from .answers import Captured, Exchange, Health, Metadata, Ready, Stopped, Unloaded
+from .answers import Captured, Exchange, Health, Metadata, Ready, Stopped, Unloaded, Unloading
 from .asgi import Scope, wants_page
 from .meters import Meter
 from .openapi import describe, describe_one
@@ -147,8 +147,12 @@ async def load(served: Endpoint) -> Metadata:
 
 
 @endpoint_routes.post("/{name}/unload/")
-async def unload(served: Endpoint) -> Unloaded:
-    return Unloaded(**(await in_thread(served, served.unload, waits=True)).to_dict())
+async def unload(served: Endpoint, request: Request, asked: Unloading | None = None) -> Unloaded:
+    """The notebook's own variables are let go of for their owner only."""
+    forget = asked is not None and asked.forget
+    if forget and not grant_of(request).owns(served.name):
+        raise TokenRefused("This token does not reach into the notebook.", "Leave 'forget' away.")
+    return Unloaded(**(await in_thread(served, partial(served.unload, forget=forget), waits=True)).to_dict())
 
 
 @endpoint_routes.get("/{name}/traffic/")

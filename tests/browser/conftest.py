@@ -21,6 +21,8 @@ import pytest
 from tests.chromium import launched
 
 START_S = 60
+IPYKERNELS = os.environ.get("NBSERVE_IPYKERNELS", "")
+"""A folder of ipykernels, each in a folder that is called after its version."""
 SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False}}
 
 
@@ -52,9 +54,14 @@ class JupyterServer:
         with urlopen(request, timeout=20) as answer:
             return json.loads(answer.read() or "null")
 
-    def write(self, name: str, *cells: str) -> str:
+    def kernel_activity(self) -> str:
+        """When its only kernel was last active, as it tells those who stop what is idle."""
+        (kernel,) = self._api("GET", "kernels")
+        return str(kernel["last_activity"])
+
+    def write(self, name: str, *cells: str, kernel: str = "python3") -> str:
         """Put a notebook with these code cells into the server's folder."""
-        kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        kernelspec = {"name": kernel, "display_name": kernel, "language": "python"}
         (self.root / name).write_text(
             json.dumps(
                 {
@@ -124,6 +131,9 @@ class NotebookPage:
         self.command("kernelmenu:restart")
         self.page.locator(".jp-Dialog .jp-mod-accept").click()
 
+    def interrupt_kernel(self) -> None:
+        self.command("kernelmenu:interrupt")
+
     def end_kernel(self) -> None:
         """Shut the kernel down for good."""
         self.command("kernelmenu:shutdown")
@@ -137,6 +147,7 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]
     home = tmp_path_factory.mktemp("jupyter")
     root = home / "notebooks"
     root.mkdir()
+    _add_kernels(home / "data" / "kernels")
     token = secrets.token_hex(16)
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(_command(root, token), env=_environment(home), stdout=log, stderr=log)
@@ -144,6 +155,20 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]
             yield JupyterServer(root, _address(server, home), token)
         finally:
             _end(server)
+
+
+def _add_kernels(specs: Path) -> None:
+    """A kernel for each ipykernel that is installed in a folder of its own in `NBSERVE_IPYKERNELS`."""
+    for folder in Path(IPYKERNELS).iterdir() if IPYKERNELS else ():
+        spec = {
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": f"ipykernel {folder.name}",
+            "language": "python",
+            "env": {"PYTHONPATH": os.pathsep.join([str(folder.resolve()), os.environ.get("PYTHONPATH", "")])},
+        }
+        target = specs / f"ipykernel-{folder.name}"
+        target.mkdir(parents=True)
+        (target / "kernel.json").write_text(json.dumps(spec))
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

@@ -32,7 +32,7 @@ SHOW = """async ([code, snapshot, beat]) => {
     get: (name) => state[name],
     on: (name, listener) => (listeners[name] ??= []).push(listener),
     off: (name, listener) => { listeners[name] = listeners[name].filter((each) => each !== listener) },
-    send: (message) => window.orders.push(message),
+    send: (message) => message.order && window.orders.push(message),
   };
   window.orders = [];
   window.answer = (given) => tell("msg:custom", { id: window.orders.at(-1).id, ok: true, text: "", ...given });

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nbserve.notebook import card as card_module
-from nbserve.notebook.bundle import module_of, modules_of, styles_of
+from nbserve.notebook.bundle import module_of, modules_of, styles_of, styles_within
 
 ENTRY = Path(card_module.__file__).parent / "card" / "card.js"
 
@@ -44,6 +44,14 @@ def test_imports_become_what_the_modules_before_share(written: Path) -> None:
 
 def test_styles_are_those_beside_the_modules_in_their_order(written: Path) -> None:
     assert styles_of(written) == "one {}\n\nall {}\n"
+
+
+def test_sections_of_a_style_sheet_hold_within_a_selector(tmp_path: Path) -> None:
+    sheet = tmp_path / "page.css"
+    sheet.write_text("/* All */\nhtml {}\n\n/* Form */\ninput {}\n\n/* Answer */\np {}\n")
+    assert styles_within(".in", sheet, ("Form", "Answer")) == ".in {\ninput {}\n\np {}\n}\n"
+    with pytest.raises(KeyError, match="Gone"):
+        styles_within(".in", sheet, ("Gone",))
 
 
 def test_a_circle_is_refused(written: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 import threading
 from queue import Queue
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from nbserve.errors import LoadError
+from nbserve.errors import LoadError, NotFound
 from nbserve.notebook.card import Card
 from nbserve.notebook.still import as_html, as_text
 from tests.notebook.entries import endpoint, snapshot
@@ -67,10 +68,23 @@ def wire() -> Wire:
 
 @pytest.fixture
 def card(source: Source, wire: Wire) -> Card:
-    """A card whose clock goes on by a second with each push."""
-    made = Card(source.read, source.obey, clock=itertools.count().__next__)
+    """The card of a busy kernel, whose clock goes on by a second with each push."""
+    made = Card(source.read, source.obey, clock=itertools.count().__next__, is_busy=lambda: True)
     made.comm = wire
     return made
+
+
+@pytest.fixture
+def idle(source: Source, wire: Wire) -> Card:
+    """The card of a kernel that runs no cell; its clock stands until it is turned."""
+    Turned.now = 0.0
+    made = Card(source.read, source.obey, clock=lambda: Turned.now)
+    made.comm = wire
+    return made
+
+
+class Turned:
+    now = 0.0
 
 
 def press(card: Card, order: Any, name: str = "iris", ident: str = "1") -> None:
@@ -234,7 +248,7 @@ def test_metadata_without_the_newer_fields_are_shown_all_the_same(wire: Wire) ->
     for field in ("title", "source", "described", "last_used_s", "idle_unload_in_s", "loading"):
         del old[field]
     old["memory"] = {"model_bytes": 12_345_678, "spilled_bytes": 0}
-    card = Card(Source(snapshot(old)).read, Source({}).obey)
+    card = Card(Source(snapshot(old)).read, Source({}).obey, is_busy=lambda: True)
     card.comm = wire
     card.push()
     assert list(wire.updates[0]) == ["beat"]
@@ -281,10 +295,48 @@ def test_a_dashboard_is_not_sent_what_it_does_not_show() -> None:
 
 def test_a_dashboard_of_nothing_has_a_beat(wire: Wire) -> None:
     empty = Source(snapshot(dashboard=True))
-    card = Card(empty.read, empty.obey, clock=itertools.count().__next__)
+    card = Card(empty.read, empty.obey, clock=itertools.count().__next__, is_busy=lambda: True)
     card.comm = wire
     card.push()
     assert wire.updates == [{"beat": 1}]
+
+
+def test_an_idle_kernel_sends_nothing_when_nothing_has_changed(idle: Card, wire: Wire) -> None:
+    idle.push()
+    idle.push()
+    assert wire.updates == []
+
+
+def test_a_front_end_without_another_sign_of_life_gets_beats_for_as_long_as_it_wants_them(
+    idle: Card, wire: Wire
+) -> None:
+    idle._handle_custom_msg({"beat": 30}, [])
+    for Turned.now in (10.0, 30.0, 30.5, 60.0):
+        idle.push()
+    assert wire.updates == [{"beat": 10.0}, {"beat": 30.0}]
+
+
+def test_a_front_end_that_has_just_come_learns_how_old_the_snapshot_is(idle: Card, wire: Wire) -> None:
+    Turned.now = 40.0
+    idle._handle_custom_msg({"beat": 0}, [])
+    Turned.now = 41.0
+    idle.push()
+    assert wire.updates == [{"beat": 40.0}]
+
+
+@pytest.mark.parametrize("wanted", [-1, "300", None, [300]])
+def test_what_is_no_time_asks_for_no_beat(idle: Card, wire: Wire, wanted: Any) -> None:
+    Turned.now = 50.0
+    idle._handle_custom_msg({"beat": wanted}, [])
+    idle.push()
+    assert wire.updates == []
+
+
+def test_no_front_end_can_ask_for_beats_for_ever(idle: Card, wire: Wire) -> None:
+    idle._handle_custom_msg({"beat": 1e9}, [])
+    Turned.now = 601.0
+    idle.push()
+    assert wire.updates == []
 
 
 def test_a_closed_card_is_not_open_and_can_still_be_pushed(card: Card, wire: Wire) -> None:
@@ -372,6 +424,56 @@ def test_what_is_no_order_is_not_obeyed(card: Card, source: Source, wire: Wire, 
     assert source.orders == []
 
 
+ASKED = {"verb": "POST", "path": "predict/", "body": {"X": [[1.0]]}}
+
+
+def asking(source: Source, wire: Wire, answers: Any) -> Card:
+    card = Card(source.read, source.obey, answers)
+    card.comm = wire
+    return card
+
+
+def press_ask(card: Card, given: Any) -> None:
+    card._handle_custom_msg({"id": "1", "order": "ask", "name": "iris", "given": given}, [])
+
+
+def test_what_is_asked_is_answered_with_status_and_value(source: Source, wire: Wire) -> None:
+    seen: list[Any] = []
+
+    def ask(*asked: Any) -> tuple[int, Any]:
+        seen.append(asked)
+        return 200, {"predict_result": ["setosa"]}
+
+    press_ask(asking(source, wire, ask), ASKED)
+    answered = {"id": "1", "ok": True, "text": "", "status": 200, "value": {"predict_result": ["setosa"]}}
+    assert answer(wire) == answered
+    assert seen == [("iris", "POST", "predict/", {"X": [[1.0]]})]
+
+
+def test_a_refusal_is_answered_as_it_is(source: Source, wire: Wire) -> None:
+    refusal = {"error": "Feature 'x' is missing.", "code": "input_invalid"}
+    press_ask(asking(source, wire, lambda *_: (422, refusal)), ASKED)
+    answered = answer(wire)
+    assert (answered["ok"], answered["status"], answered["value"]) == (False, 422, refusal)
+
+
+@pytest.mark.parametrize(
+    ("raised", "text"),
+    [
+        (NotFound("This endpoint is served no more."), "This endpoint is served no more."),
+        (ConnectionRefusedError("refused"), "The endpoint does not answer: refused"),
+    ],
+    ids=["ours", "the network's"],
+)
+def test_who_cannot_be_asked_is_told(source: Source, wire: Wire, raised: Exception, text: str) -> None:
+    def ask(*_: Any) -> tuple[int, Any]:
+        raise raised
+
+    press_ask(asking(source, wire, ask), "nothing that is asked")
+    answered = answer(wire)
+    assert (answered["ok"], answered["status"], answered["value"]["error"]) == (False, 0, text)
+
+
 # --- what is displayed ----------------------------------------------------------------------------------------------
 
 
@@ -395,6 +497,11 @@ def test_in_a_terminal_a_card_is_its_line_of_text(source: Source) -> None:
     assert data == {"text/plain": as_text(source.shown)}
 
 
-@pytest.mark.parametrize("word", ["innerHTML", "outerHTML", "insertAdjacentHTML", "fetch(", "eval(", "import "])
-def test_the_script_writes_text_only_and_asks_nobody(word: str) -> None:
+@pytest.mark.parametrize("word", ["innerHTML", "outerHTML", "insertAdjacentHTML", "eval(", "import "])
+def test_the_script_writes_text_only(word: str) -> None:
     assert word not in str(Card._esm)
+
+
+def test_the_script_asks_in_one_place_where_it_knows_only_its_own_jupyter_server() -> None:
+    assert str(Card._esm).count("fetch(") == 1
+    assert not re.findall(r"""["'`]https?://(?!www\.w3\.org/2000/svg)""", str(Card._esm))

@@ -19,7 +19,6 @@ from nbserve.errors import Conflict, ModelRefused, NotFitted, NotFound, OptionEr
 from nbserve.notebook.folder import LOCK
 from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.session import Session
-from nbserve.notebook.wording import unload_sentence
 
 
 class Constant:
@@ -369,6 +368,6 @@ def test_what_the_shell_remembers_holds_the_model_too() -> None:
         assert session.snapshot("kept")["endpoints"][0]["holders"] == ["Out[3]"]
         again = session.registry["kept"].unload()
         assert (again.was_loaded, again.freed_bytes, again.holders) == (False, 0, ("Out[3]",))
-        assert unload_sentence(again) == "It was unloaded already. It is still held as Out[3]."
+        assert again.sentence() == "It was unloaded already. It is still held as Out[3]."
     finally:
         session.close()

@@ -86,7 +86,7 @@ def test_unload_and_load_say_what_they_did_and_metadata_never_loads(serve: Serve
     serve(titanic_pipeline(), name="titanic")
     report = caller.post("/titanic/unload").json()
     assert report.keys() == {
-        *("state", "freed_bytes", "resident_before_bytes", "resident_after_bytes", "holders", "forgotten")
+        *("state", "freed_bytes", "resident_before_bytes", "resident_after_bytes", "holders", "forgotten", "said")
     }
     assert report["state"] == "unloaded"
     for _ in range(2):
@@ -97,6 +97,22 @@ def test_unload_and_load_say_what_they_did_and_metadata_never_loads(serve: Serve
     found = caller.post("/titanic/load").json()
     assert (found["state"], found["counters"]["loads"]) == ("loaded", 1)
     assert caller.post("/titanic/load").json()["counters"]["loads"] == 1
+
+
+def test_the_notebooks_variables_are_let_go_of_for_the_owner_alone(
+    session: Session, serve: Serve, caller: Caller
+) -> None:
+    endpoint = serve(titanic_pipeline(), name="titanic")
+    refused = caller.post(
+        "/titanic/unload/", json={"forget": True}, headers={"Authorization": f"Bearer {endpoint.token}"}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (403, "token_refused")
+    assert endpoint.loaded
+    for body in ({"forget": "yes"}, {"remember": True}):
+        assert caller.post("/titanic/unload/", json=body).status_code == 422
+    assert endpoint.loaded
+    assert caller.post("/titanic/unload/", json={"forget": True}).json()["forgotten"] == []
+    assert not endpoint.loaded
 
 
 def test_the_next_request_brings_the_model_back(serve: Serve, caller: Caller) -> None:

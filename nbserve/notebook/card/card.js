@@ -1,19 +1,19 @@
 /** How a served endpoint shows itself in a cell: anywidget's `render`, plain DOM, no library. */
 
-import { messenger } from "./comm.js";
 import { dashboard } from "./dashboard.js";
 import { h } from "./dom.js";
 import { endpointCard } from "./endpoint.js";
 import { watchLife } from "./life.js";
+import { waysOf } from "./ways.js";
 
 /**
  * @typedef {import("./types.js").Life} Life
  */
 
 function render({ model, el }) {
-  const { order, close } = messenger(model);
+  const ways = waysOf(model);
   const isDashboard = Boolean(model.get("snapshot").dashboard);
-  const view = isDashboard ? dashboard(order) : endpointCard(order);
+  const view = isDashboard ? dashboard(ways) : endpointCard(ways);
   /** @type {Life} */
   let life = { kind: "alive", text: "" };
   const root = h("div", { class: "nbserve", "data-lm-suppress-shortcuts": "true" }, view.root);
@@ -34,13 +34,14 @@ function render({ model, el }) {
   }
   /** @type {ReturnType<typeof watchLife> | undefined} */
   let watch;
-  watch = watchLife(model, el, onLife, view.beat, tick);
+  watch = watchLife(model, el, ways, { changed: onLife, beaten: view.beat, ticked: tick });
   model.on("change:snapshot", draw);
   el.replaceChildren(root);
   draw();
+  ways.server.isThere(model.get("snapshot").endpoints[0]?.name ?? "").then(draw);
   return () => {
     watch?.close();
-    close();
+    ways.close();
     view.close();
     model.off("change:snapshot", draw);
   };

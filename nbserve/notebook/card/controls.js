@@ -1,6 +1,7 @@
 /** The buttons of an endpoint. */
 
 import { h, mark, show, swap } from "./dom.js";
+import { patient } from "./waiting.js";
 import { namesAmong } from "./words.js";
 
 /**
@@ -8,9 +9,6 @@ import { namesAmong } from "./words.js";
  * @typedef {import("./types.js").Obey} Obey
  * @typedef {import("./types.js").View} View
  */
-
-const PATIENCE_MS = 1000; // without a word for so long, the kernel is busy
-const BUSY = "Waiting for the kernel: it is busy and will do this when the running cell ends.";
 
 /** A button that is never `disabled`, only says so and does nothing: the focus stays where it was. */
 export function button(label, press, look = "") {
@@ -81,11 +79,7 @@ export function controls(order, say, isSmall = false) {
     pending.add(what);
     refresh();
     say("");
-    const patience = setTimeout(() => isDead || say(BUSY), PATIENCE_MS);
-    const heard = () => {
-      clearTimeout(patience);
-      say("");
-    };
+    const heard = patient((text) => isDead || say(text));
     const { ok, text } = await order(endpoint.name, what, heard);
     heard();
     pending.delete(what);

@@ -5,24 +5,26 @@ import { chart } from "./chart.js";
 import { controls } from "./controls.js";
 import { copyButton } from "./copying.js";
 import { badge, h, mark, show, write } from "./dom.js";
+import { everything, pageOf } from "./links.js";
 import { alarm, blink, chip, notice, writeNote } from "./parts.js";
-import { count, kind, latency, memory, plural, webAddress } from "./words.js";
+import { count, kind, latency, memory, plural } from "./words.js";
 
 /**
  * @typedef {import("./types.js").Endpoint} Endpoint
  * @typedef {import("./types.js").Life} Life
  * @typedef {import("./types.js").LiveView} LiveView
- * @typedef {import("./types.js").Obey} Obey
+ * @typedef {import("./types.js").Ways} Ways
  * @typedef {import("./types.js").Snapshot} Snapshot
  */
 
-/** @param {Obey} order */
-export function dashboard(order) {
+/** @param {Ways} ways */
+export function dashboard(ways) {
   const heads = ["Endpoint", "Memory", "Requests", "Errors", "p50 / p99 ms", "Last minute", ""];
   const body = h("tbody");
   const table = h("table", { class: "nbserve-table" }, h("thead", {}, h("tr", {}, ...heads.map(head))), body);
   const total = h("div", { class: "nbserve-kind" });
   const [warning, news, bar] = [alarm(), notice(), h("div", { class: "nbserve-meter" })];
+  const list = everything(ways.server);
   const rest = h("p", { class: "nbserve-empty" });
   const empty = h(
     "p",
@@ -37,7 +39,7 @@ export function dashboard(order) {
     h("div", { class: "nbserve-title" }, h("span", { class: "nbserve-name" }, "nbserve")),
     total,
   );
-  const title = h("header", { class: "nbserve-head" }, badge(), who);
+  const title = h("header", { class: "nbserve-head" }, badge(), who, list.root);
   const root = h(
     "section",
     { class: "nbserve-card nbserve-dashboard", role: "group", "aria-label": "Everything served" },
@@ -56,7 +58,7 @@ export function dashboard(order) {
     const names = new Set(endpoints.map((endpoint) => endpoint.name));
     for (const [name, row] of rows) if (!names.has(name)) drop(name, row);
     endpoints.forEach((endpoint, i) => {
-      if (!rows.has(endpoint.name)) rows.set(endpoint.name, dashboardRow(order, news.say));
+      if (!rows.has(endpoint.name)) rows.set(endpoint.name, dashboardRow(ways, news.say));
       const row = rows.get(endpoint.name);
       if (body.children[i] !== row.root) body.insertBefore(row.root, body.children[i] ?? null);
       row.update(endpoint, life);
@@ -65,6 +67,7 @@ export function dashboard(order) {
     drawBar(bar, all.bar);
     write(total, endpoint_count ? `${plural(endpoint_count, "endpoint")} · ${all.text}` : "no endpoints");
     warning.update(life);
+    list.update();
     mark(root, "data-life", life.kind);
     show(table, endpoints.length > 0);
     show(empty, endpoints.length === 0);
@@ -90,12 +93,12 @@ function head(text) {
 }
 
 /** @returns {LiveView} */
-function dashboardRow(order, say) {
+function dashboardRow(ways, say) {
   /** @type {Endpoint} */
   let endpoint;
   const name = h("a", { class: "nbserve-name", target: "_blank", rel: "noopener noreferrer" });
   const what = h("div", { class: "nbserve-kind" });
-  const [state, graph, buttons] = [chip(), chart(true), controls(order, say, true)];
+  const [state, graph, buttons] = [chip(), chart(true), controls(ways.order, say, true)];
   const copy = copyButton("Copy URL", "copy", () => endpoint.url, "nbserve-bare");
   const first = h("td", {}, h("div", { class: "nbserve-title" }, name, copy, state.root), what);
   const [requests, errors, speed] = Array.from({ length: 3 }, () => h("td", { class: "nbserve-number" }));
@@ -119,7 +122,7 @@ function dashboardRow(order, say) {
   function update(fresh, life) {
     endpoint = fresh;
     write(name, fresh.name);
-    mark(name, "href", life.kind === "gone" || fresh.state === "stopped" ? null : webAddress(fresh.page_url));
+    mark(name, "href", life.kind === "gone" || fresh.state === "stopped" ? null : pageOf(fresh, ways.server));
     write(what, fresh.title || fresh.model.type || origin(fresh));
     mark(what, "title", kind(fresh));
     write(bytes, memory(fresh)[0]);

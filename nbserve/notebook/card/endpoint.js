@@ -4,19 +4,23 @@ import { addresses } from "./addresses.js";
 import { chart } from "./chart.js";
 import { controls } from "./controls.js";
 import { copyButton } from "./copying.js";
-import { badge, h, icon, mark, write } from "./dom.js";
+import { badge, h, mark, write } from "./dom.js";
 import { expects } from "./expects.js";
+import { everything, link, pageOf } from "./links.js";
 import { alarm, blink, chip, notice, strip, tile } from "./parts.js";
-import { count, kind, latency, memory, plural, webAddress } from "./words.js";
+import { sharing } from "./share.js";
+import { tabs } from "./tabs.js";
+import { tryIt } from "./tryit.js";
+import { count, kind, latency, memory, plural } from "./words.js";
 
 /**
  * @typedef {import("./types.js").Endpoint} Endpoint
  * @typedef {import("./types.js").LiveView} LiveView
- * @typedef {import("./types.js").Obey} Obey
+ * @typedef {import("./types.js").Ways} Ways
  */
 
-/** @param {Obey} order @returns {LiveView} */
-export function endpointCard(order) {
+/** @param {Ways} ways @returns {LiveView} */
+export function endpointCard(ways) {
   /** @type {Endpoint} */
   let endpoint;
   const name = h("span", { class: "nbserve-name" });
@@ -24,17 +28,13 @@ export function endpointCard(order) {
   const version = h("span", { class: "nbserve-version" });
   const what = h("div", { class: "nbserve-kind" });
   const url = h("code", { class: "nbserve-url" });
-  const page = h(
-    "a",
-    { class: "nbserve-link", target: "_blank", rel: "noopener noreferrer" },
-    icon("open"),
-    "Open page",
-  );
+  const [page, all] = [link("open", "Open page"), everything(ways.server)];
   const links = h(
     "div",
     { class: "nbserve-links" },
     copyButton("Copy curl", "code", () => endpoint.curl),
     page,
+    all.root,
   );
   const address = h(
     "div",
@@ -46,7 +46,9 @@ export function endpointCard(order) {
   const [held, requests, errors, speed] = ["Memory", "Requests", "Errors", "p50 / p99"].map(tile);
   const [state, news, warning, needs, graph, gauge] = [chip(), notice(), alarm(), expects(), chart(), strip()];
   const elsewhere = addresses();
-  const buttons = controls(order, news.say);
+  const buttons = controls(ways.order, news.say);
+  const panels = [tryIt(ways.ask), sharing(ways)];
+  const more = tabs(panels);
   const title = h("div", { class: "nbserve-title" }, name, heading, version, state.root);
   const root = h(
     "section",
@@ -63,6 +65,7 @@ export function endpointCard(order) {
       graph.root,
     ),
     gauge.root,
+    more.root,
     needs.root,
   );
 
@@ -78,7 +81,8 @@ export function endpointCard(order) {
     write(version, fresh.version > 1 ? `v${fresh.version}` : "");
     write(what, kind(fresh));
     write(url, fresh.url);
-    mark(page, "href", isOver ? null : webAddress(fresh.page_url));
+    mark(page, "href", isOver ? null : pageOf(fresh, ways.server));
+    all.update();
     held.update(...memory(fresh));
     requests.update(
       count(counters.requests),
@@ -87,7 +91,8 @@ export function endpointCard(order) {
     errors.update(count(counters.errors), counters.errors ? share(counters) : "", counters.errors > 0);
     speed.update(latency(fresh.latency_ms), fresh.latency_ms.p50 === null ? "" : "milliseconds");
     warning.update(life.kind !== "alive" ? life : ending(fresh));
-    for (const part of [state, elsewhere, buttons, needs, graph, gauge]) part.update(fresh, life);
+    for (const part of [state, elsewhere, buttons, needs, graph, gauge, ...panels]) part.update(fresh, life);
+    more.enable(!isOver);
   }
   return { root, update, tick: gauge.tick, beat: () => blink(state.root), close: graph.close };
 }

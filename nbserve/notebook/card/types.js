@@ -11,9 +11,13 @@
  *   signatures: string[], last_used_s?: number | null, idle_unload_in_s?: number | null, loading?: import("../../web/pages/gauge.js").Loading | null,
  *   counters: {requests: number, errors: number, rows: number, in_flight: number, loads: number, unloads: number},
  *   latency_ms: {p50: number | null, p99: number | null}, history: Second[], curl: string}} Endpoint
- * @typedef {{endpoints: Endpoint[], dashboard: boolean, gone?: boolean, as_of?: number, endpoint_count?: number}} Snapshot
+ * @typedef {{endpoints: Endpoint[], dashboard: boolean, gone?: boolean, as_of?: number, endpoint_count?: number,
+ *   kernel_id?: string | null}} Snapshot
  * @typedef {"load" | "unload" | "forget" | "stop"} Order
- * @typedef {{ok: boolean, text: string}} Answer
+ * @typedef {{verb?: string, path?: string, body?: any}} Asked of one of the endpoint's routes, below its name
+ * @typedef {{ok: boolean, text: string, status?: number, value?: any}} Answer
+ * @typedef {(name: string, asked: Asked, heard?: () => void) => Promise<any>} Ask answers the JSON, or throws a `Refusal`
+ * @typedef {ReturnType<typeof import("./ways.js").waysOf>} Ways
  * @typedef {{kind: "alive" | "silent" | "gone" | "stopped", text: string, since?: string}} Life
  * @typedef {(name: string, what: Order, heard: () => void) => Promise<Answer>} Obey
  * @typedef {{root: Element, update: (endpoint: Endpoint, life: Life) => void}} View

@@ -20,9 +20,10 @@ export function h(tag, properties = {}, ...children) {
 /** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id);
 
+const own = Math.random().toString(36).slice(2, 8);
 let numbered = 0;
-/** @param {string} stem */
-export const freshId = (stem) => `${stem}-${(numbered += 1)}`;
+/** An id that is nowhere else on the page, where several cards may stand. @param {string} stem */
+export const freshId = (stem) => `${stem}-${own}-${(numbered += 1)}`;
 
 /**
  * A row of choices of which one is chosen; radio buttons, so that the arrow keys work.

@@ -1,7 +1,9 @@
 /** What changes while the page is open: state, memory, traffic. */
 
 import { h } from "./dom.js";
-import { call, Refusal } from "./wire.js";
+import { Refusal } from "./refusal.js";
+import { call } from "./wire.js";
+import { durationText } from "./duration.js";
 import { barOf, bytesText, drawBar, gaugeTexts } from "./gauge.js";
 
 const EVERY_MS = 2000;
@@ -13,13 +15,6 @@ const TICK_MS = 500;
  *   described?: boolean, latency_ms?: {p50?: number | null, p99?: number | null}, model?: any,
  *   counters?: {requests: number, errors: number, rows: number, in_flight: number}}} View
  */
-
-/** @param {number | null | undefined} ms */
-export function durationText(ms) {
-  if (ms === null || ms === undefined) return "–";
-  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`;
-  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms).toLocaleString("en")} ms`;
-}
 
 /** @param {View} view @returns {[string, string][]} */
 function figures(view) {

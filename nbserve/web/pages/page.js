@@ -7,7 +7,8 @@ import { makeCode } from "./code.js";
 import { UNDESCRIBED } from "./gauge.js";
 import { makeGauge, showFigures, showState, watchEndpoint } from "./live.js";
 import { answerView, chancesOf, refusalView } from "./result.js";
-import { call, methodPath, Refusal } from "./wire.js";
+import { Refusal } from "./refusal.js";
+import { call, methodPath } from "./wire.js";
 
 /** @typedef {import("./form.js").Method} Method */
 /** @typedef {import("./form.js").Form} Form */

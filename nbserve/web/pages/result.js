@@ -1,7 +1,7 @@
 /** An answer as a person reads it: a verdict with bars, a table, or JSON. */
 
 import { counted, download, h } from "./dom.js";
-import { durationText } from "./live.js";
+import { durationText } from "./duration.js";
 import { literal, shortened } from "./literal.js";
 import { toCsv } from "./rows.js";
 
@@ -31,7 +31,7 @@ export function answerView(asked, { answer, ms, predictId }) {
   return [...nodes, h("p", { className: "facts" }, facts.join(" · ")), ...(isRaw ? [] : [raw(answer)])];
 }
 
-/** @param {import("./wire.js").Refusal} refusal @param {string[]} lines faults that no field shows @returns {Node[]} */
+/** @param {import("./refusal.js").Refusal} refusal @param {string[]} lines faults that no field shows @returns {Node[]} */
 export function refusalView(refusal, lines) {
   const facts = [refusal.status || "", refusal.code, idText(refusal.predictId)].filter(Boolean).join(" · ");
   return [

@@ -1,5 +1,7 @@
 /** Everything that leaves the page: addresses, the token, calls. Links marked `data-keep-query` keep the token. */
 
+import { Refusal } from "./refusal.js";
+
 export const root = document.documentElement.dataset.root ?? "";
 const given = document.documentElement.dataset.token ?? "";
 /** Whether the token is this page's own: the Jupyter server's, for this endpoint alone, and for a while. */
@@ -14,22 +16,6 @@ export const methodPath = (name, method) => `/${encodeURIComponent(name)}/${enco
 
 /** @param {Record<string, string>} more */
 export const headers = (more = {}) => (token ? { Authorization: `Bearer ${token}`, ...more } : more);
-
-/**
- * The server's refusal, or its silence (status 0).
- * @typedef {{loc: (string | number)[], msg: string, type: string}} Fault
- */
-export class Refusal extends Error {
-  /** @param {number} status @param {{error?: string, remedy?: string, code?: string, detail?: Fault[], predict_id?: string}} answer */
-  constructor(status, answer) {
-    super(answer.error ?? `The server answered ${status}.`);
-    this.status = status;
-    this.remedy = answer.remedy ?? "";
-    this.code = answer.code ?? "";
-    this.detail = Array.isArray(answer.detail) ? answer.detail.map((fault) => ({ ...fault, loc: fault.loc ?? [] })) : [];
-    this.predictId = answer.predict_id ?? "";
-  }
-}
 
 /**
  * @param {string} path below the server's prefix
