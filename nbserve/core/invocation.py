@@ -148,6 +148,23 @@ def _fed(value: Any, kind: str) -> Any:
     return np.asarray(value, dtype=ONNX_TYPES.get(kind))
 
 
+# --- transformers
+
+
+def _pipeline(signature: Signature) -> Invoke:
+    """A list of texts, and a list of answers, one a text."""
+    assert signature.data is not None
+    name = signature.data.name
+
+    def invoke(pipe: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        rest = dict(kwargs)
+        texts = list(args[0] if args else rest.pop(name))
+        answers = pipe(texts, **rest)
+        return [answers] if pipe.task == "fill-mask" and len(texts) == 1 else answers  # it takes a list of one apart
+
+    return invoke
+
+
 # --- XGBoost
 
 
@@ -170,5 +187,6 @@ INVOCATIONS: dict[str, Callable[[Signature], Invoke]] = {
     "dmatrix": _dmatrix,
     "keras": _keras,
     "onnx": _onnx,
+    "pipeline": _pipeline,
     "torch": _torch,
 }

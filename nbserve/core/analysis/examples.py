@@ -114,7 +114,7 @@ def _sample_for_input(found: Input, namespace: Mapping[str, Any]) -> Sample | No
     if found.kind is DataKind.TABLE:
         return frame_sample(namespace, found.features)
     if found.kind is DataKind.TEXTS:
-        return text_sample(namespace)
+        return text_sample(namespace) if _is_any_text(found) else None
     if found.kind is DataKind.MATRIX and found.width is not None:
         sample = matrix_sample(namespace, found.width, positive=found.is_positive)
         return sample if sample is not None and _all_accepted(found.features, sample.rows) else None
@@ -125,10 +125,15 @@ def _all_accepted(features: Sequence[Feature], rows: Sequence[Sequence[Any]]) ->
     return all(accepts(feature, value) for row in rows for feature, value in zip(features, row, strict=False))
 
 
+def _is_any_text(found: Input) -> bool:
+    """Whether it takes whatever text, and none in which something must stand."""
+    return found.row is None or found.row in TEXTS
+
+
 def _made_rows(found: Input) -> Any:
     if found.kind is DataKind.TABLE:
         return [{each.name: _nth_value(each, index) for each in found.features} for index in range(2)]
-    if found.kind is DataKind.TEXTS:
+    if found.kind is DataKind.TEXTS and _is_any_text(found):
         return TEXTS
     if found.kind is DataKind.MATRIX and found.features:
         return [[_nth_value(each, index) for each in found.features] for index in range(2)]

@@ -13,6 +13,7 @@ from .boosters import describe_lightgbm, describe_xgboost
 from .description import Description
 from .keras_models import describe_keras
 from .onnx_sessions import describe_session
+from .pipelines import describe_pipeline
 from .plain import root_package
 from .torch_modules import describe_module
 
@@ -37,6 +38,7 @@ FRAMEWORKS = (
     Framework(("keras", "tf_keras"), "Model", describe_keras),
     Framework(("torch",), "Module", describe_module),
     Framework(("onnxruntime",), "InferenceSession", describe_session),
+    Framework(("transformers",), "Pipeline", describe_pipeline),
 )
 
 

@@ -87,7 +87,7 @@ def _is_text(look: Look) -> bool:
 
 
 LIKENESSES = (
-    Likeness(lambda look: look.is_folder, "a folder without a SavedModel in it"),
+    Likeness(lambda look: look.is_folder, "a folder without a model that is known"),
     Likeness(lambda look: look.size_bytes == 0, "an empty file", "Save the model again."),
     Likeness(
         lambda look: look.path.suffix == ".flm",

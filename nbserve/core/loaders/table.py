@@ -28,6 +28,7 @@ from . import (
     safetensors,
     savedmodel,
     skops,
+    transformers,
     weights,
     xgboost,
 )
@@ -99,6 +100,10 @@ LOADERS = (
     Loader(
         "catboost-json", "CatBoost in JSON", (),
         catboost.is_catboost_json, catboost.load_catboost_json, catboost.peek_catboost, runs_code=False,
+    ),
+    Loader(
+        "transformers", "transformers", (),
+        transformers.is_transformers, transformers.load_transformers, transformers.peek_transformers, runs_code=False,
     ),
     Loader(
         "joblib", "joblib", (".joblib", ".jbl"),

@@ -152,7 +152,7 @@ def test_whatever_the_bytes_are_a_glance_ends_in_an_answer_or_a_sentence(
 def test_a_folder_is_no_model_unless_tensorflow_saved_it(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "a.joblib").write_bytes(b"")
-    with pytest.raises(LoadError, match="models is a folder without a SavedModel in it"):
+    with pytest.raises(LoadError, match="models is a folder without a model that is known"):
         loaders.find_loader(tmp_path / "models")
 
 
