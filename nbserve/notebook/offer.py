@@ -14,6 +14,7 @@ from ..core.artifact import Artifact, artifact_of
 from ..core.component import Component
 from ..core.custom import FileComponent, ModelComponent, component_of, unwrapped
 from ..core.lifecycle import Source
+from ..core.loaders import EXAMPLE, example_of
 from ..core.schema import Profile
 from ..core.served import Served
 from ..core.storages import Address, is_address
@@ -107,13 +108,27 @@ def _seen(namespace: Mapping[str, Any], model: Any) -> Profile:
     return analyse(model, namespace=dict(namespace))
 
 
+def _seen_with_example(
+    look: Callable[[Any], Profile], source: Artifact, namespace: Mapping[str, Any], model: Any
+) -> Profile:
+    """What `look` sees, with the rows at hand that were saved with the model."""
+    example = example_of(source.meta)
+    return look(model) if example is None else _seen({**namespace, EXAMPLE: example}, model)
+
+
 def _of_file(
     path: str | os.PathLike[str], options: Options, look: Callable[[Any], Profile], namespace: Mapping[str, Any]
 ) -> Offer:
     source = artifact_of(path, options, namespace)
     profile = unseen(source.label, source.peek_header())
     offer = Offer(
-        Component(source), profile, name_from(source.stem), source.origin, look, is_seen=False, advice=source.advice
+        Component(source),
+        profile,
+        name_from(source.stem),
+        source.origin,
+        partial(_seen_with_example, look, source, namespace),
+        is_seen=False,
+        advice=source.advice,
     )
     return replace(offer, address=source.origin)
 

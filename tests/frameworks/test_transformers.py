@@ -82,7 +82,8 @@ def saved(name: str, folder: Path) -> Any:
 
 
 def plainly(answer: Any) -> Any:
-    return json.loads(json.dumps(answer, default=float))
+    """As JSON: narrow numbers with as many digits as tell them apart."""
+    return json.loads(json.dumps(answer, default=lambda number: float(str(number))))
 
 
 @pytest.mark.parametrize("name", MODELS)

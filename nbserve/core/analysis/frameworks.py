@@ -15,6 +15,7 @@ from .keras_models import describe_keras
 from .onnx_sessions import describe_session
 from .pipelines import describe_pipeline
 from .plain import root_package
+from .pyfuncs import describe_pyfunc
 from .torch_modules import describe_module
 
 __all__ = ["FRAMEWORKS", "Framework", "framework_of"]
@@ -39,6 +40,7 @@ FRAMEWORKS = (
     Framework(("torch",), "Module", describe_module),
     Framework(("onnxruntime",), "InferenceSession", describe_session),
     Framework(("transformers",), "Pipeline", describe_pipeline),
+    Framework(("mlflow",), "PyFuncModel", describe_pyfunc),
 )
 
 

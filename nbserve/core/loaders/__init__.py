@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from .classes import maker_of
 from .loader import Loaded, Loader, Progress
+from .mlflow import EXAMPLE, example_of
 from .sniffing import no_such_file
 from .table import LOADERS, SUFFIXES, find_loader, load, peek, untrusted
 
 __all__ = [
+    "EXAMPLE",
     "LOADERS",
     "SUFFIXES",
     "Loaded",
     "Loader",
     "Progress",
+    "example_of",
     "find_loader",
     "load",
     "maker_of",

@@ -64,9 +64,9 @@ class Reading:
 class Loader:
     """One format: how to tell it, how to read it, what can be known without reading it.
 
-    `runs_code`: reading such a file may run any code that somebody has put into it; where the format alone does not
-    tell, `decides` tells it of one file. `needs_class`: it holds weights only. `peek` imports no framework and runs
-    nothing of the file.
+    `runs_code`: reading such a file may run any code that somebody has put into it. `needs_class`: it holds weights
+    only. `contains`: the file in a folder that is the model, and is read as what it is itself. `peek` imports no
+    framework and runs nothing of the file.
     """
 
     name: str
@@ -76,5 +76,5 @@ class Loader:
     load: Callable[[Reading], Loaded]
     peek: Callable[[Look], dict[str, Any]] | None = None
     runs_code: bool = field(kw_only=True)
-    decides: Callable[[Look], bool] | None = field(default=None, kw_only=True)
+    contains: Callable[[Look], Path | None] | None = field(default=None, kw_only=True)
     needs_class: bool = field(default=False, kw_only=True)

@@ -22,6 +22,7 @@ from . import (
     flama,
     keras,
     lightgbm,
+    mlflow,
     onnx,
     pickles,
     pytorch,
@@ -40,6 +41,10 @@ from .sniffing import glance, likeness
 __all__ = ["LOADERS", "SUFFIXES", "find_loader", "load", "peek", "untrusted"]
 
 LOADERS = (
+    Loader(
+        "mlflow", "MLflow", (),
+        mlflow.is_mlflow, mlflow.load_mlflow, mlflow.peek_mlflow, runs_code=True, contains=mlflow.inside_mlflow,
+    ),
     Loader(
         "flama", "Flama", (".flm",),
         flama.is_flama, flama.load_flama, flama.peek_flama, runs_code=True,
@@ -191,7 +196,25 @@ def _recognised(path: Path) -> tuple[Look, Loader]:
     if loader is None:
         like = likeness(look)
         raise LoadError(f"{look.name} is {like.what}.", like.remedy or f"What is read: {_titles()}.")
-    return look, loader if loader.decides is None else replace(loader, runs_code=loader.decides(look))
+    inside = None if loader.contains is None else loader.contains(look)
+    return look, loader if inside is None else _opened(look, loader, *_recognised(inside))
+
+
+def _opened(look: Look, outer: Loader, inside: Look, loader: Loader) -> Loader:
+    """The loader of a folder whose model is one file of it: that of the file, which tells what the folder does, too."""
+
+    def load(reading: Reading) -> Loaded:
+        loaded = loader.load(replace(reading, look=inside))
+        return Loaded(loaded.model, {**loaded.meta, **told(look)})
+
+    def told(look: Look) -> dict[str, Any]:
+        return {} if outer.peek is None else outer.peek(look)
+
+    def peek(look: Look) -> dict[str, Any]:
+        return {**(loader.peek(inside) if loader.peek else {}), **told(look)}
+
+    title = f"{outer.title}, {loader.title}"
+    return replace(loader, name=outer.name, title=title, load=load, peek=peek)
 
 
 def _check_class(look: Look, loader: Loader, model_class: Any) -> None:
