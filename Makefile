@@ -9,7 +9,8 @@
 #   make bench   how fast, beside all that people use instead: bench-peers and bench-kernel
 #   make bench-peers   requests a second; each peer in an environment of its own, several GB, more than an hour
 #   make bench-quick   the same in two minutes, beside those that are set up quickly
-#   make bench-kernel   from %serve to the first answer, what looking at a model takes, what memory comes back
+#   make bench-kernel   from %serve to the first answer, what looking at a model takes, what memory comes back, and
+#                       what the way through the Jupyter server costs
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -67,6 +68,7 @@ bench-kernel: $(VENV)/test
 	$(BIN)/python benchmarks/looking.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/beside.py
+	$(BIN)/python -m benchmarks.proxied
 
 bench-peers: wrk
 	$(PYTHON) -m benchmarks.peers run $(ARGS)

@@ -71,6 +71,14 @@ def test_the_owners_browser_needs_his_xsrf_token_to_write(hub: Hub, kernel: Kern
         assert browser.post(address, json=ROWS, headers=headers).json() == DOUBLED
 
 
+def test_the_log_of_the_endpoint_says_who_has_asked(hub: Hub, alice: httpx.Client, kernel: Kernel) -> None:
+    with hub.program(hub.token_of("carol")) as carol:
+        assert carol.post(kernel.address("double/predict/"), json=ROWS).json() == DOUBLED
+    alice.post(kernel.address("double/predict/"), json=ROWS).raise_for_status()
+    exchanges = alice.get(kernel.address("double/traffic/")).json()["exchanges"]
+    assert [each["caller"] for each in exchanges[:2]] == ["alice", "carol"]
+
+
 # --- others
 
 
