@@ -10,6 +10,7 @@ import { everything, link, pageOf } from "./links.js";
 import { alarm, blink, chip, notice, strip, tile } from "./parts.js";
 import { sharing } from "./share.js";
 import { tabs } from "./tabs.js";
+import { traffic } from "./traffic.js";
 import { tryIt } from "./tryit.js";
 import { count, kind, latency, memory, plural } from "./words.js";
 
@@ -47,7 +48,7 @@ export function endpointCard(ways) {
   const [state, news, warning, needs, graph, gauge] = [chip(), notice(), alarm(), expects(), chart(), strip()];
   const elsewhere = addresses();
   const buttons = controls(ways.order, news.say);
-  const panels = [tryIt(ways.ask), sharing(ways)];
+  const panels = [tryIt(ways.ask), sharing(ways), traffic(ways.ask)];
   const more = tabs(panels);
   const title = h("div", { class: "nbserve-title" }, name, heading, version, state.root);
   const root = h(
