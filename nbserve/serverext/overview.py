@@ -28,8 +28,16 @@ POLICY = (
 )
 
 _MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
-_OWN = ("endpoints.css", "endpoints.js")
-_SHARED = ("dom.js", "gauge.js", "icon.svg", "moment.js", "page.css")
+_OWN = {name: name for name in ("endpoints.css", "endpoints.js", "share.css", "share.js", "sharing.js", "qr.js")} | {
+    "qrcode.js": "qrcode/qrcode.js"
+}
+_MODULES = (
+    *("code.js", "docs.js", "dom.js", "field.js", "form.js", "gauge.js", "languages.js", "literal.js", "live.js"),
+    *("moment.js", "page.js", "part.js", "result.js", "rows.js", "wire.js"),
+)
+_SHARED = {name: name for name in ("icon.svg", "page.css", *_MODULES)} | {
+    name: f"swagger-ui/{name}" for name in ("swagger-ui-bundle.js", "swagger-ui.css")
+}
 """Of the pages that kernels serve: read as files, since importing their package would import the web floor."""
 
 _TOLD = (
@@ -104,14 +112,17 @@ class AssetHandler(JupyterHandler):
             raise web.HTTPError(404)
         self.set_header("Content-Type", _MEDIA_TYPES[Path(name).suffix])
         self.set_header("Cache-Control", "no-cache")
+        self.set_header("Access-Control-Allow-Origin", "*")  # a page in a sandbox is of no origin
         self.finish(found)
 
 
 @cache
 def _asset(name: str) -> bytes | None:
     if name in _OWN:
-        return files(__package__).joinpath("pages", name).read_bytes()
-    return Path(__file__).parents[1].joinpath("web", "pages", name).read_bytes() if name in _SHARED else None
+        return files(__package__).joinpath("pages", _OWN[name]).read_bytes()
+    if name in _SHARED:
+        return Path(__file__).parents[1].joinpath("web", "pages", _SHARED[name]).read_bytes()
+    return None
 
 
 def _entry(listing: Listing, told: dict[str, Any] | None, base: str) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -159,6 +161,40 @@ def test_the_page_of_all_endpoints_is_live_and_its_buttons_act(
     expect(row(page, "churn").locator(".reason")).to_contain_text("churn.joblib")
     shoot(page, f"endpoints-{look}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_links_are_allowed_made_used_and_revoked_on_the_page_of_all_endpoints(
+    server: JupyterServer, kernel: Kernel, visit: Callable[..., Any], look: str
+) -> None:
+    page = visit(**LOOKS[look])
+    page.goto(f"{server.url}nbserve/")
+    shout = row(page, "shout")
+    shout.get_by_role("button", name="Share").click()
+    label = f"<b>Ann</b> {look}"
+    shout.get_by_label("For whom").fill(label)
+    shout.get_by_label("Rows at most").fill("none")
+    shout.get_by_role("button", name="Create link").click()
+    expect(shout.locator(".news")).to_contain_text("rows cannot be 'none'")
+    shout.get_by_label("Rows at most").fill("50")
+    shout.get_by_role("button", name="Create link").click()
+    link = shout.get_by_role("textbox", name="Link", exact=True)
+    allow = shout.get_by_role("button", name="Allow links while this server runs")
+    expect(link.or_(allow)).to_be_visible()
+    if allow.is_visible():
+        allow.click()
+    expect(link).to_have_value(re.compile(rf"^{re.escape(server.url)}nbserve/s/\w+/#\S+$"))
+    address, _, token = link.input_value().partition("#")
+    sent = {"Authorization": f"Bearer {token}"}
+    httpx.post(f"{address}predict/", json={"text": "hi"}, headers=sent).raise_for_status()
+    made = shout.locator("tr[data-share]", has_text=label)
+    expect(made).to_contain_text("1 requests, 1 rows")
+    expect(made).to_contain_text("all · 50 rows")
+    shoot(page, f"endpoints-share-{look}")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    made.get_by_role("button", name="Revoke").click()
+    expect(made).to_contain_text("revoked")
+    assert httpx.post(f"{address}predict/", json={"text": "hi"}, headers=sent).status_code == 410
 
 
 @pytest.mark.parametrize("look", LOOKS)

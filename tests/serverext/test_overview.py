@@ -106,7 +106,17 @@ def test_all_that_the_page_refers_to_is_there_and_of_this_server(user: httpx.Cli
 
 
 @pytest.mark.parametrize(
-    "name", ["nothing.js", "endpoints.html", "..", "wire.js", "__init__.py", "%2e%2e%2fextension.py"]
+    "name",
+    [
+        "nothing.js",
+        "endpoints.html",
+        "..",
+        "sign-in.html",
+        "qrcode",
+        "share.html",
+        "__init__.py",
+        "%2e%2e%2fextension.py",
+    ],
 )
 def test_nothing_else_is_there(stranger: httpx.Client, name: str) -> None:
     assert stranger.get(f"nbserve/_pages/{name}").status_code in (302, 403, 404)

@@ -2,6 +2,7 @@
 
 import { byId, counted, h } from "./dom.js";
 import { bytesText } from "./gauge.js";
+import { makeSharing } from "./sharing.js";
 
 const EVERY_MS = 1500;
 const ASK_AGAIN_MS = 5000; // so long "Stop?" waits for its yes
@@ -36,15 +37,17 @@ function makeRow(first) {
   const reason = h("p", { className: "reason", hidden: true });
   const notice = h("p", { className: "notice", role: "status", hidden: true });
   const buttons = Object.entries(ACTIONS).map(([name, action]) => makeButton(name, action, () => told, act));
+  const sharing = makeSharing(first.name, () => told.path, ask);
   const head = h("div", { className: "title" }, h("h2", {}, h("a", { href: first.path }, first.name)), state);
   const element = h(
     "li",
     { className: "panel endpoint", "data-name": first.name },
     h("div", {}, head, title, h("p", { className: "muted", title: first.notebook }, first.notebook.split("/").pop() || "A kernel without a notebook")),
     stats,
-    h("div", { className: "actions" }, ...buttons.map(({ element }) => element)),
+    h("div", { className: "actions" }, ...buttons.slice(0, -1).map(({ element }) => element), sharing.button, buttons[buttons.length - 1].element),
     reason,
     notice,
+    sharing.panel,
   );
 
   /** @param {Action} action */
@@ -149,16 +152,22 @@ function show(endpoints) {
   byId("empty").hidden = endpoints.length > 0;
 }
 
-/** @param {string} verb @param {string} path @returns {Promise<any>} @throws {Error} whose message is for people */
-async function ask(verb, path) {
+/**
+ * @param {string} verb @param {string} path @param {unknown} [body] sent as JSON
+ * @returns {Promise<any>} @throws {Error} whose message is for people, and whose `code` for programs
+ */
+async function ask(verb, path, body) {
+  /** @type {Record<string, string>} */
   const headers = { Accept: "application/json", "X-XSRFToken": xsrfToken() };
-  const answer = await fetch(path, { method: verb, headers, cache: "no-store" }).catch(() => {
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const answer = await fetch(path, { method: verb, headers, cache: "no-store", body: body && JSON.stringify(body) }).catch(() => {
     throw new Error("The Jupyter server does not answer.");
   });
   const value = await answer.json().catch(() => ({}));
   if (answer.ok) return value;
   const isLoggedOut = answer.status === 403 && !value.error;
-  throw new Error(isLoggedOut ? "You are not logged in here any more: reload the page." : `${value.error ?? `The server answered ${answer.status}.`} ${value.remedy ?? ""}`);
+  const told = isLoggedOut ? "You are not logged in here any more: reload the page." : `${value.error ?? `The server answered ${answer.status}.`} ${value.remedy ?? ""}`;
+  throw Object.assign(new Error(told), { code: value.code ?? "" });
 }
 
 const xsrfToken = () => document.cookie.match(/(?:^|; )_xsrf=([^;]*)/)?.[1] ?? "";

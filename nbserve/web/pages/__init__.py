@@ -46,6 +46,7 @@ _MODULES = (
     "form.js",
     "gauge.js",
     "index.js",
+    "languages.js",
     "literal.js",
     "live.js",
     "moment.js",

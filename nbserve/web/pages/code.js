@@ -1,64 +1,15 @@
 /** The request in the form, as code that runs as it stands. The token is hidden on screen, not in what is copied. */
 
 import { byId, copy, h, segmented } from "./dom.js";
-import { literal, PYTHON_WORDS } from "./literal.js";
-import { address, isPagesOwn, methodPath, token } from "./wire.js";
+import { LANGUAGES } from "./languages.js";
+import { address, endpointPath, isLink, isPagesOwn, methodPath, token } from "./wire.js";
 
 const MASK = "••••••••";
 const SHOWN_ROWS = 3;
 const OWN_TOKEN = "The token is this page's own: it opens this endpoint alone, and for some hours.";
+const LINKS_TOKEN = "The token is this link's: it opens this endpoint alone, as long as the link does.";
 
-/** @typedef {{url: string, token: string, body: any}} Request */
-
-/** @type {Record<string, {text: string, write: (request: Request) => string}>} */
-const LANGUAGES = {
-  curl: { text: "curl", write: curl },
-  python: { text: "Python", write: python },
-  javascript: { text: "JavaScript", write: javascript },
-};
-
-/** A word for a POSIX shell, whatever it holds. @param {string} text */
-const shellWord = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
-
-/** @param {Request} request */
-export function curl({ url, token, body }) {
-  const access = token ? [`-H ${shellWord(`Authorization: Bearer ${token}`)}`] : [];
-  return [`curl ${shellWord(url)}`, ...access, "-H 'Content-Type: application/json'", `-d ${shellWord(literal(body))}`].join(" \\\n  ");
-}
-
-/** @param {Request} request */
-export function python({ url, token, body }) {
-  const access = token ? [`    headers={"Authorization": ${JSON.stringify(`Bearer ${token}`)}},`] : [];
-  return [
-    "import requests",
-    "",
-    "response = requests.post(",
-    `    ${JSON.stringify(url)},`,
-    ...access,
-    `    json=${literal(body, PYTHON_WORDS, "    ", "    ")},`,
-    "    timeout=60,",
-    ")",
-    "response.raise_for_status()",
-    'print(response.json()["predict_result"])',
-  ].join("\n");
-}
-
-/** @param {Request} request */
-export function javascript({ url, token, body }) {
-  const access = token ? [`    "Authorization": ${JSON.stringify(`Bearer ${token}`)},`] : [];
-  return [
-    `const response = await fetch(${JSON.stringify(url)}, {`,
-    '  method: "POST",',
-    "  headers: {",
-    ...access,
-    '    "Content-Type": "application/json",',
-    "  },",
-    `  body: JSON.stringify(${literal(body, undefined, "  ")}),`,
-    "});",
-    "if (!response.ok) throw new Error((await response.json()).error);",
-    "console.log((await response.json()).predict_result);",
-  ].join("\n");
-}
+/** @typedef {import("./languages.js").Request} Request */
 
 /**
  * @param {string} name of the endpoint
@@ -68,10 +19,10 @@ export function makeCode(name) {
   let language = "curl";
   let isRevealed = !token;
   /** @type {Request} */
-  let request = { url: "", token, body: {} };
+  let request = { home: "", method: "", url: "", token, body: {} };
   const shown = h("code", {});
   const note = h("p", { className: "muted", hidden: true });
-  const own = h("p", { className: "muted", hidden: !isPagesOwn }, OWN_TOKEN);
+  const own = h("p", { className: "muted", hidden: !isPagesOwn }, isLink ? LINKS_TOKEN : OWN_TOKEN);
   const written = (/** @type {string} */ secret) => LANGUAGES[language].write({ ...request, token: secret });
   const draw = () => (shown.textContent = written(isRevealed ? token : MASK));
   const choices = Object.entries(LANGUAGES).map(([value, { text }]) => ({ value, text }));
@@ -90,7 +41,7 @@ export function makeCode(name) {
     elements: [h("div", { className: "toolbar" }, segmented("Language", choices, language, choose), actions), block, note, own],
     show: (method, body, dataName) => {
       const { kept, left } = firstRows(body, dataName);
-      request = { url: address(methodPath(name, method)), token, body: kept };
+      request = { home: address(endpointPath(name)), method, url: address(methodPath(name, method)), token, body: kept };
       note.hidden = !left;
       note.textContent = `With the first ${SHOWN_ROWS} rows; ${left.toLocaleString("en")} more are in the form.`;
       draw();

@@ -1,7 +1,7 @@
 /** Swagger UI on this server's own description, with the page's token. */
 
 import { byId } from "./dom.js";
-import { call, headers, root } from "./wire.js";
+import { call, headers, isLink, root } from "./wire.js";
 
 /** @param {{url: string, headers: Record<string, string>}} request */
 function withToken(request) {
@@ -16,7 +16,7 @@ function show(description) {
   SwaggerUIBundle({
     spec: { ...description, servers: [{ url: root || "/" }] },
     dom_id: "#swagger-ui",
-    deepLinking: true,
+    deepLinking: !isLink, // it would write over the token
     tryItOutEnabled: true,
     displayRequestDuration: true,
     defaultModelsExpandDepth: 0,

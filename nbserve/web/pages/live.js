@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { Refusal } from "./refusal.js";
-import { call } from "./wire.js";
+import { call, endpointPath } from "./wire.js";
 import { durationText } from "./duration.js";
 import { barOf, bytesText, drawBar, gaugeTexts } from "./gauge.js";
 
@@ -75,7 +75,7 @@ const isView = (answer) => typeof Object(answer).state === "string" && typeof an
  * @param {string} name @param {(view: View) => boolean} onView @param {(refusal: Refusal) => void} onRefusal
  */
 export function watchEndpoint(name, onView, onRefusal) {
-  const own = `/${encodeURIComponent(name)}/`;
+  const own = endpointPath(name);
   let path = `${own}metadata/`;
   const turn = () => path !== own && Boolean((path = own));
   watch(

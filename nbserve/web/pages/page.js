@@ -8,7 +8,7 @@ import { UNDESCRIBED } from "./gauge.js";
 import { makeGauge, showFigures, showState, watchEndpoint } from "./live.js";
 import { answerView, chancesOf, refusalView } from "./result.js";
 import { Refusal } from "./refusal.js";
-import { call, methodPath } from "./wire.js";
+import { call, isLink, methodPath } from "./wire.js";
 
 /** @typedef {import("./form.js").Method} Method */
 /** @typedef {import("./form.js").Form} Form */
@@ -132,10 +132,11 @@ function showView(now) {
   showFigures(byId("stats"), now);
   gauge.show(now);
   if (!isDescribed) byId("undescribed").hidden = Boolean(now.described);
-  loader.hidden = now.state !== "unloaded" && now.state !== "failed";
+  loader.hidden = isLink || (now.state !== "unloaded" && now.state !== "failed");
   byId("reason").hidden = !now.reason;
   byId("reason").textContent = now.reason ?? "";
-  const news = now.version !== view.version ? "Another version is served now." : !isDescribed && now.described ? "Its columns are known now." : "";
+  const isNew = now.version !== view.version || (isLink && now.served_at !== view.served_at);
+  const news = isNew ? "Another version is served now." : !isDescribed && now.described ? "Its columns are known now." : "";
   if (news) showNotice(news, h("button", { type: "button", className: "quiet", onclick: () => location.reload() }, "Reload"));
   else byId("notice").hidden = true;
   return now.state === "loading";
@@ -143,7 +144,7 @@ function showView(now) {
 
 /** @param {Refusal} refusal */
 function showSilence(refusal) {
-  if (refusal.status === 0 || refusal.status === 404) showState(byId("state"), "gone");
+  if ([0, 404, 410].includes(refusal.status) || refusal.code === "kernel_gone") showState(byId("state"), "gone");
   showNotice(`${refusal.message} ${refusal.remedy}`);
 }
 

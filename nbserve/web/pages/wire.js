@@ -11,8 +11,15 @@ export const token = given || (new URLSearchParams(location.search).get("token")
 /** An absolute address below the server's prefix. @param {string} path */
 export const address = (path) => `${location.protocol}//${location.host}${root}${path}`;
 
+const own = document.documentElement.dataset.own;
+/** Whether the page is that of a link: what it opens begins at the prefix itself, and none of it is the owner's. */
+export const isLink = own !== undefined;
+
+/** @param {string} name */
+export const endpointPath = (name) => own ?? `/${encodeURIComponent(name)}/`;
+
 /** @param {string} name @param {string} method */
-export const methodPath = (name, method) => `/${encodeURIComponent(name)}/${encodeURIComponent(method)}/`;
+export const methodPath = (name, method) => `${endpointPath(name)}${encodeURIComponent(method)}/`;
 
 /** @param {Record<string, string>} more */
 export const headers = (more = {}) => (token ? { Authorization: `Bearer ${token}`, ...more } : more);
