@@ -246,7 +246,7 @@ def test_the_page_says_that_the_notebook_is_away_and_comes_back_by_itself(
     page, early = visit(made["link"]), visit("about:blank")
     expect(page.locator("#state")).to_have_text("loaded")
     owner.post(f"api/kernels/{kernel.id}/restart").raise_for_status()
-    expect(page.locator("#state")).to_have_text("gone")
+    expect(page.locator("#state")).to_have_text("away")
     expect(page.locator("#notice")).to_contain_text("The notebook that serves this is away.")
     shoot(page, "share-gone")
     early.goto(made["link"])

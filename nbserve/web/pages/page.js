@@ -144,7 +144,8 @@ function showView(now) {
 
 /** @param {Refusal} refusal */
 function showSilence(refusal) {
-  if ([0, 404, 410].includes(refusal.status) || refusal.code === "kernel_gone") showState(byId("state"), "gone");
+  const isAway = refusal.code === "kernel_gone";
+  if (isAway || [0, 404, 410].includes(refusal.status)) showState(byId("state"), isAway && isLink ? "away" : "gone");
   showNotice(`${refusal.message} ${refusal.remedy}`);
 }
 
