@@ -188,7 +188,7 @@ def test_links_are_allowed_made_used_and_revoked_on_the_page_of_all_endpoints(
     sent = {"Authorization": f"Bearer {token}"}
     httpx.post(f"{address}predict/", json={"text": "hi"}, headers=sent).raise_for_status()
     made = shout.locator("tr[data-share]", has_text=label)
-    expect(made).to_contain_text("1 requests, 1 rows")
+    expect(made).to_contain_text("1 request, 1 row")
     expect(made).to_contain_text("all · 50 rows")
     shoot(page, f"endpoints-share-{look}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,6 +1,6 @@
 /** The links to one endpoint: made, copied, listed with their uses, and revoked. */
 
-import { copy, freshId, h } from "./dom.js";
+import { copy, counted, freshId, h } from "./dom.js";
 
 const EVERY_MS = 4000;
 const COPIED_MS = 2000;
@@ -97,7 +97,7 @@ function makeForm(onSubmit) {
   const inputs = TERMS.map(([name, , placeholder]) => h("input", { id: freshId("term"), name, placeholder, autocomplete: "off" }));
   const fields = TERMS.map(([, text], at) => h("p", { className: "term" }, h("label", { for: inputs[at].id }, text), inputs[at]));
   const submit = h("button", { type: "submit", className: "primary" }, "Create link");
-  const element = h("form", { className: "terms" }, fields[0], h("p", { className: "term" }, h("label", { for: time.id }, "For"), time), ...fields.slice(1), submit);
+  const element = h("form", { className: "terms" }, fields[0], h("p", { className: "term" }, h("label", { for: time.id }, "Open for"), time), ...fields.slice(1), submit);
   element.addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
     onSubmit();
@@ -152,11 +152,11 @@ function tableOf(shares, revoke) {
 }
 
 /** @param {Share} share */
-const boundsOf = ({ methods, rate, rows }) => [methods?.join(", ") ?? "all", rate, rows && `${rows.toLocaleString("en")} rows`].filter(Boolean).join(" · ");
+const boundsOf = ({ methods, rate, rows }) => [methods?.join(", ") ?? "all", rate, rows && counted(rows, "row")].filter(Boolean).join(" · ");
 
 /** @param {Uses} uses */
 const usesText = ({ requests, rows, errors, refused }) =>
-  [`${requests.toLocaleString("en")} requests`, `${rows.toLocaleString("en")} rows`, errors && `${errors.toLocaleString("en")} errors`, refused && `${refused.toLocaleString("en")} refused`].filter(Boolean).join(", ");
+  [counted(requests, "request"), counted(rows, "row"), errors && counted(errors, "error"), refused && `${refused.toLocaleString("en")} refused`].filter(Boolean).join(", ");
 
 /** @param {string} iso */
 const momentText = (iso) => new Date(iso).toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
