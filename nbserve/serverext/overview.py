@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import lru_cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -31,14 +31,9 @@ _MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; char
 _OWN = {name: name for name in ("endpoints.css", "endpoints.js", "share.css", "share.js", "sharing.js", "qr.js")} | {
     "qrcode.js": "qrcode/qrcode.js"
 }
-_MODULES = (
-    *("code.js", "docs.js", "dom.js", "field.js", "form.js", "gauge.js", "languages.js", "literal.js", "live.js"),
-    *("moment.js", "page.js", "part.js", "result.js", "rows.js", "wire.js"),
-)
-_SHARED = {name: name for name in ("icon.svg", "page.css", *_MODULES)} | {
-    name: f"swagger-ui/{name}" for name in ("swagger-ui-bundle.js", "swagger-ui.css")
-}
-"""Of the pages that kernels serve: read as files, since importing their package would import the web floor."""
+_VENDORED = {name: f"swagger-ui/{name}" for name in ("swagger-ui-bundle.js", "swagger-ui.css")}
+"""Of the pages that kernels serve, like all scripts and styles beside it: read as files, since importing their package
+would import the web floor."""
 
 _TOLD = (
     "title",
@@ -116,13 +111,12 @@ class AssetHandler(JupyterHandler):
         self.finish(found)
 
 
-@cache
+@lru_cache(maxsize=64)
 def _asset(name: str) -> bytes | None:
     if name in _OWN:
         return files(__package__).joinpath("pages", _OWN[name]).read_bytes()
-    if name in _SHARED:
-        return Path(__file__).parents[1].joinpath("web", "pages", _SHARED[name]).read_bytes()
-    return None
+    shared = Path(__file__).parents[1].joinpath("web", "pages", _VENDORED.get(name, name))
+    return shared.read_bytes() if shared.suffix in _MEDIA_TYPES and shared.is_file() else None
 
 
 def _entry(listing: Listing, told: dict[str, Any] | None, base: str) -> dict[str, Any]:

@@ -105,6 +105,20 @@ def test_all_that_the_page_refers_to_is_there_and_of_this_server(user: httpx.Cli
             assert stranger.get(f"nbserve/_pages/{imported.decode()}").status_code == 200, imported
 
 
+def test_every_script_that_a_page_fetches_is_there_for_a_page_of_no_origin(stranger: httpx.Client) -> None:
+    import re
+
+    seen: set[str] = set()
+    wanted = {"endpoints.js", "share.js", "share.css", "swagger-ui.css", "swagger-ui-bundle.js"}
+    while name := next(iter(wanted - seen), ""):
+        answer = stranger.get(f"nbserve/_pages/{name}")
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*"), name
+        seen.add(name)
+        if name != "swagger-ui-bundle.js":
+            wanted |= set(re.findall(r'(?:from |import\()"\./([\w.-]+)"', answer.text))
+    assert {"page.js", "docs.js", "wire.js", "qrcode.js"} <= seen
+
+
 @pytest.mark.parametrize(
     "name",
     [
