@@ -6,8 +6,10 @@ import gc
 import io
 import json
 import socket
+import time
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +21,7 @@ from sklearn.linear_model import LinearRegression
 from nbserve import resource_method
 from nbserve.core.exchanges import MOST
 from nbserve.notebook.session import Session
+from nbserve.shares import new_share
 from tests.client import Caller, Gated, assert_error, opened, received
 from tests.conftest import Serve
 from tests.resources import Loads, Scores
@@ -128,6 +131,23 @@ def test_a_visitor_cannot_say_who_he_is_and_the_key_can(serve: Serve, session: S
     key = session.access.issue_key("double")
     caller.predict("/double/predict/", json={"X": [[1]]}, token=key, headers={"x-nbserve-user": "x" * 5000})
     assert newest(caller)["caller"] == "x" * 100
+
+
+def test_who_comes_by_a_link_is_named_by_its_label_and_sees_nothing_of_others(
+    serve: Serve, session: Session, caller: Caller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    serve(double, name="double")
+    terms: dict[str, Any] = {"notebook": "", "kernel_id": "k1", "until": time.time() + 60, "methods": (), "rate": ""}
+    share = new_share(name="double", label="a colleague", rows=0, created=0.0, **terms)[0]
+    key = session.access.issue_key("double")
+    for connection in ("keep-alive", "close"):
+        headers = {"x-nbserve-share": share.id, "x-nbserve-user": "the queen", "connection": connection}
+        caller.predict("/double/predict/", json={"X": [[1]]}, token=key, headers=headers)
+        ident = newest(caller)["id"]
+        assert newest(caller)["caller"] == "a colleague"
+        for path in ("/double/traffic/", f"/double/traffic/{ident}/"):
+            assert_error(caller.get(path, token=key, headers=headers), 403, "token_refused")
 
 
 def test_who_hangs_up_and_who_waits_too_long_are_kept(serve: Serve, caller: Caller, gated: Gated) -> None:
