@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .client import AsyncClient, Client
     from .core.artifact import load
     from .core.custom import Model, ModelComponent
+    from .core.loaders import register_loader, unregister_loader
     from .errors import NbserveError
     from .making import make_app
     from .notebook.calls import endpoints, get, serve, stop_all
@@ -37,11 +38,13 @@ __all__ = [
     "load",
     "load_ipython_extension",
     "make_app",
+    "register_loader",
     "resource_method",
     "run",
     "serve",
     "stop_all",
     "unload_ipython_extension",
+    "unregister_loader",
 ]
 
 _HOMES = {
@@ -58,11 +61,13 @@ _HOMES = {
     "load": ".core.artifact",
     "load_ipython_extension": ".notebook.magics",
     "make_app": ".making",
+    "register_loader": ".core.loaders",
     "resource_method": ".web.resources",
     "run": ".program",
     "serve": ".notebook.calls",
     "stop_all": ".notebook.calls",
     "unload_ipython_extension": ".notebook.magics",
+    "unregister_loader": ".core.loaders",
 }
 
 

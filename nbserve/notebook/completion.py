@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..configuration import SUFFIXES as CONFIGURATIONS
-from ..core.loaders import SUFFIXES
+from ..core.loaders import suffixes
 from ..terms import TERMS
 from .current import current_session
 from .lines import NBSERVE, SERVE, UNSERVE
@@ -96,7 +96,7 @@ def _files(prefix: str) -> list[tuple[str, str]]:
     with contextlib.suppress(OSError):
         found = sorted(each for each in folder.iterdir() if each.name.startswith(begun) and each.name[0] != ".")
         before = prefix[: len(prefix) - len(begun)]
-        kinds = (*SUFFIXES, *CONFIGURATIONS) if begun else SUFFIXES  # many a folder has settings of something else
+        kinds = (*suffixes(), *CONFIGURATIONS) if begun else suffixes()  # many a folder has settings of something else
         files = [(before + each.name, "file") for each in found if each.name.endswith(kinds) and " " not in each.name]
         return files + [(f"{before}{each.name}/", "folder") for each in found if begun and each.is_dir()]
     return []

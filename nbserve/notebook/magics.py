@@ -19,7 +19,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from ..configuration import SUFFIXES as CONFIGURATIONS
 from ..configuration import is_configuration
 from ..core.blame import reason_of
-from ..core.loaders import SUFFIXES
+from ..core.loaders import suffixes
 from ..core.storages import is_address
 from ..errors import ModelRefused, NbserveError, OptionError, nearest
 from ..options import OPTIONS, read_option
@@ -234,7 +234,7 @@ def _is_file(source: str) -> bool:
     """Whether it is one, or looks so much like one that whoever reads it should say what is wrong."""
     if is_address(source) or source.startswith(("./", "../", "~", os.sep)):
         return True
-    if source.lower().endswith((*SUFFIXES, *CONFIGURATIONS)):
+    if source.lower().endswith((*suffixes(), *CONFIGURATIONS)):
         return True
     with contextlib.suppress(OSError, ValueError):
         return Path(source).exists()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from .classes import maker_of
 from .loader import Loaded, Loader, Progress
 from .mlflow import EXAMPLE, example_of
+from .registered import register_loader, unregister_loader
 from .sniffing import no_such_file
-from .table import LOADERS, SUFFIXES, find_loader, load, peek, untrusted
+from .table import LOADERS, find_loader, load, peek, suffixes, untrusted
 
 __all__ = [
     "EXAMPLE",
     "LOADERS",
-    "SUFFIXES",
     "Loaded",
     "Loader",
     "Progress",
@@ -21,5 +21,8 @@ __all__ = [
     "maker_of",
     "no_such_file",
     "peek",
+    "register_loader",
+    "suffixes",
+    "unregister_loader",
     "untrusted",
 ]

@@ -36,9 +36,10 @@ from . import (
 from .classes import maker_of
 from .library import lacks
 from .loader import Loaded, Loader, Look, Progress, Reading
+from .registered import registered
 from .sniffing import glance, likeness
 
-__all__ = ["LOADERS", "SUFFIXES", "find_loader", "load", "peek", "untrusted"]
+__all__ = ["LOADERS", "find_loader", "load", "peek", "suffixes", "untrusted"]
 
 LOADERS = (
     Loader(
@@ -120,7 +121,6 @@ LOADERS = (
     ),
 )  # fmt: skip
 
-SUFFIXES = tuple(dict.fromkeys(suffix for loader in LOADERS for suffix in loader.suffixes))
 
 DAMAGED = (
     EOFError, json.JSONDecodeError, lzma.LZMAError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile,
@@ -132,6 +132,11 @@ MALFORMED = (*DAMAGED, LoadError, ValueError, KeyError, TypeError, IndexError, A
 """What a glance into a malformed header may run into."""
 
 _UNPICKLERS_WORDS = re.compile(r"[Cc]an't get (?:local )?attribute '([^']+)' on <module '([^']+)'")
+
+
+def suffixes() -> tuple[str, ...]:
+    """What files of models are called, those of the user's own loaders first."""
+    return tuple(dict.fromkeys(suffix for loader in _all() for suffix in loader.suffixes))
 
 
 def find_loader(path: Path, *, model_class: Any = None) -> Loader:
@@ -190,9 +195,13 @@ def untrusted(name: str, loader: Loader) -> LoadError:
     )
 
 
+def _all() -> tuple[Loader, ...]:
+    return (*registered(), *LOADERS)
+
+
 def _recognised(path: Path) -> tuple[Look, Loader]:
     look = glance(path)
-    loader = next((loader for loader in LOADERS if loader.sniff(look)), None)
+    loader = next((loader for loader in _all() if loader.sniff(look)), None)
     if loader is None:
         like = likeness(look)
         raise LoadError(f"{look.name} is {like.what}.", like.remedy or f"What is read: {_titles()}.")
@@ -227,7 +236,7 @@ def _check_class(look: Look, loader: Loader, model_class: Any) -> None:
 
 
 def _titles() -> str:
-    return ", ".join(loader.title for loader in LOADERS)
+    return ", ".join(loader.title for loader in _all())
 
 
 def _sentence(look: Look, loader: Loader, error: Exception) -> LoadError:
