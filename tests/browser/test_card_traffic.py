@@ -106,3 +106,15 @@ def test_a_payload_is_text_whatever_it_says_and_an_error_is_seen_as_one(people: 
     expect(card).to_contain_text("Requests are not kept", timeout=15_000)
     expect(lines(card)).to_have_count(0)
     assert people.mistakes == []
+
+
+def test_without_the_jupyter_servers_extension_it_comes_over_the_widgets_channel(people: Any) -> None:
+    people.page.route(re.compile(r"/nbserve/"), lambda route: route.fulfill(status=404, body="{}"))
+    card = card_in(people)
+    people.run(2)
+    opened(card)
+    expect(lines(card)).to_have_count(3, timeout=15_000)
+    lines(card).first.get_by_role("button").click()
+    payload = card.locator(".nbserve-payload:visible").first
+    expect(payload).to_contain_text('"age": "•••"')
+    expect(card).not_to_contain_text("5555")
