@@ -218,6 +218,14 @@ def _model_class(given: Any) -> Any:
     return given
 
 
+DTYPES = (
+    "float32",
+    "float64",
+    "float16",
+    "bool",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
+
 _batch_word = _choice("auto", "on", "off")
 
 
@@ -270,6 +278,22 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "row", None, row_from, "a pydantic class that checks each row: a variable", "CLASS", False, is_variable=True
+    ),
+    Option(
+        "container",
+        None,
+        _choice("numpy", "pandas", "polars", "list", "records", "torch", "tensorflow", "sparse"),
+        "what the model is given its rows in: numpy, pandas, polars, list, records, torch, tensorflow, sparse",
+        "WHAT",
+        False,
+    ),
+    Option(
+        "dtype",
+        None,
+        _choice(*DTYPES),
+        "the type of the numbers of an array or a frame, such as float32",
+        "DTYPE",
+        False,
     ),
     Option(
         "loop",
@@ -329,6 +353,8 @@ class Options:
     body_limit: int = 64 * 1024**2
     columns: list[dict[str, Any]] | None = None
     row: Any = None
+    container: str | None = None
+    dtype: str | None = None
     loop: str = "own"
     eager: bool = False
     trust: bool | None = None

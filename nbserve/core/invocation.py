@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from typing import Any
 
-from .schema import Signature
+from .schema import Container, DataArgument, Parameter, Signature
 
 __all__ = ["INVOCATIONS", "Invoke", "invocation_of"]
 
@@ -33,7 +35,83 @@ ONNX_TYPES = {
 
 def invocation_of(signature: Signature) -> Invoke | None:
     """How the method is called; None: with its arguments as they are."""
-    return INVOCATIONS[signature.convention](signature) if signature.convention else None
+    if signature.convention:
+        return INVOCATIONS[signature.convention](signature)
+    makers = {each.name: _MAKERS[each.container](each) for each in _made(signature)}
+    return partial(_with_made, makers, signature) if makers else None
+
+
+# --- tensors and sparse matrices, for code that asks for them
+
+
+Make = Callable[[Any], Any]
+
+
+def _made(signature: Signature) -> list[DataArgument | Parameter]:
+    """The arguments that an array is not good enough for."""
+    arguments: list[DataArgument | Parameter] = [*signature.parameters]
+    if signature.data is not None:
+        arguments.append(signature.data)
+    return [each for each in arguments if each.container in _MAKERS]
+
+
+def _with_made(
+    makers: Mapping[str, Make], signature: Signature, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """The call with tensors or matrices in the place of arrays; its answer is an array again where it was a tensor."""
+    names = _positions(signature)
+    placed = [_put(makers.get(name), each) for name, each in zip(names, args, strict=False)]
+    named = {name: _put(makers.get(name), each) for name, each in kwargs.items()}
+    answer = target(*placed, *args[len(placed) :], **named)
+    torch = sys.modules.get("torch")
+    return answer if torch is None else _without_tensors(answer, torch)
+
+
+def _positions(signature: Signature) -> list[str]:
+    names = [each.name for each in signature.parameters if not each.keyword_only and not each.is_variadic]
+    if signature.data is not None:
+        names.insert(signature.data.position, signature.data.name)
+    return names
+
+
+def _put(make: Make | None, value: Any) -> Any:
+    return make(value) if make is not None and type(value).__name__ == "ndarray" else value
+
+
+def _torch_maker(argument: DataArgument | Parameter) -> Make:
+    """Fractions of torch's default type, unless another type is asked for."""
+    has_dtype = getattr(argument, "dtype", None) is not None
+
+    def make(array: Any) -> Any:
+        torch: Any = import_module("torch")
+        return _tensor(array, torch, None if has_dtype else torch.get_default_dtype(), None, always=not has_dtype)
+
+    return make
+
+
+def _tensorflow_maker(argument: DataArgument | Parameter) -> Make:
+    dtype = None if getattr(argument, "dtype", None) is not None else "float32"
+    return lambda array: import_module("tensorflow").convert_to_tensor(array if dtype is None else array.astype(dtype))
+
+
+def _sparse_maker(argument: DataArgument | Parameter) -> Make:
+    """Of the kind that is asked for, where that is one that can be made."""
+    annotation = argument.annotation
+
+    def make(array: Any) -> Any:
+        sparse = import_module("scipy.sparse")
+        kind = annotation if getattr(sparse, getattr(annotation, "__name__", ""), None) is annotation else None
+        is_made = kind is not None and kind not in (sparse.spmatrix, sparse.sparray)
+        return (kind if is_made else sparse.csr_matrix)(array)  # type: ignore[misc]  # one of its classes
+
+    return make
+
+
+_MAKERS: dict[Container, Callable[[DataArgument | Parameter], Make]] = {
+    Container.SPARSE: _sparse_maker,
+    Container.TENSORFLOW: _tensorflow_maker,
+    Container.TORCH: _torch_maker,
+}
 
 
 # --- torch

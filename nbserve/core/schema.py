@@ -72,6 +72,15 @@ class Container(StrEnum):
     PYTHON = "python"
     RECORDS = "records"
     """A dict for each row."""
+    TORCH = "torch"
+    TENSORFLOW = "tensorflow"
+    SPARSE = "sparse"
+    """A scipy matrix of compressed rows, or of the kind that the annotation names."""
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is made of an array, before or with the call."""
+        return self in (Container.NUMPY, Container.TORCH, Container.TENSORFLOW, Container.SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from .masking import Mask
 from .memory import give_back, resident_bytes
 from .output import Log, writing_to
 from .schema import Profile, Signature
-from .shaping import shaped
+from .shaping import Shape, shaped
 from .sizing import size_of
 from .tickets import Tickets
 from .traffic import Traffic
@@ -117,7 +117,7 @@ class Served(Callee):
         """
         not_served = BUILT_IN | self.replaced
         self.found = profile
-        self.profile = profile = shaped(profile, self.options.columns, self.options.row)
+        self.profile = profile = shaped(profile, Shape.of(self.options))
         served = [each for each in profile.signatures if each.method not in not_served]
         limit = self.options.max_rows
         self.methods = {each.method: self._known(each) or Method(each, limit) for each in served}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from ..errors import OptionError, nearest
+from ..options import Options
 from .analysis.annotations import meaning_of
 from .codecs.columns import Column
+from .containing import contained
 from .schema import Container, DataArgument, DataKind, Datatype, Feature, Finding, Profile, Signature
 
-__all__ = ["shaped"]
+__all__ = ["Shape", "shaped"]
 
 ANY_LENGTH = (-1,)
 """The shape of a value that is a list."""
@@ -27,27 +29,49 @@ _EXAMPLES = {
 }
 
 
-def shaped(profile: Profile, columns: Sequence[dict[str, Any]] | None, row: Any) -> Profile:
-    """The profile with these columns, or those of the fields of `row`, in all methods that take the same rows.
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What is said of the rows: their columns, or a class that checks each; what they are put into, of which type."""
+
+    columns: Sequence[dict[str, Any]] | None = None
+    row: Any = None
+    container: str | None = None
+    dtype: str | None = None
+
+    @classmethod
+    def of(cls, options: Options) -> Self:
+        return cls(options.columns, options.row, options.container, options.dtype)
+
+    @property
+    def is_said(self) -> bool:
+        return any(each is not None for each in (self.columns, self.row, self.container, self.dtype))
+
+
+def shaped(profile: Profile, shape: Shape) -> Profile:
+    """The profile with what is said of the rows, in all methods that take the same.
 
     Raises `OptionError` when the model is known to want others.
     """
-    if columns is None and row is None:
+    if not shape.is_said or not profile.signatures:
         return profile
-    features = tuple(map(_feature, columns)) if columns is not None else _features_of(row)
     main = next((each.data for each in profile.signatures if each.data is not None), None)
-    if not profile.signatures:
-        return profile
     if main is None:
-        raise OptionError(f"{profile.type_name} takes no rows, and columns are given.", "Leave the columns away.")
-    data = _with_columns(main, profile.main, features, row)
+        raise OptionError(f"{profile.type_name} takes no rows, and something is said of them.", "Leave that away.")
+    data, examples = main, False
+    findings = []
+    if shape.columns is not None or shape.row is not None:
+        features = tuple(map(_feature, shape.columns)) if shape.columns is not None else _features_of(shape.row)
+        data, examples = _with_columns(main, profile.main, features, shape.row), True
+        because = "the columns were given" if shape.row is None else f"{shape.row.__name__} is each row"
+        findings.append(Finding("columns", [each.name for each in data.features], because))
+    if shape.container is not None or shape.dtype is not None:
+        data = contained(data, shape.container, shape.dtype)
+        findings.append(Finding("container", f"{data.container} {data.dtype or ''}".strip(), "it was given"))
     signatures = tuple(
-        _signature(each, data) if each.data is not None and _is_alike(each.data, main) else each
+        _signature(each, data, examples=examples) if each.data is not None and _is_alike(each.data, main) else each
         for each in profile.signatures
     )
-    names = [each.name for each in data.features]
-    finding = Finding("columns", names, "the columns were given" if row is None else f"{row.__name__} is each row")
-    return replace(profile, signatures=signatures, findings=(*profile.findings, finding))
+    return replace(profile, signatures=signatures, findings=(*profile.findings, *findings))
 
 
 def _is_alike(one: DataArgument, other: DataArgument) -> bool:
@@ -59,7 +83,7 @@ def _is_alike(one: DataArgument, other: DataArgument) -> bool:
     )
 
 
-def _signature(signature: Signature, data: DataArgument) -> Signature:
+def _signature(signature: Signature, data: DataArgument, *, examples: bool) -> Signature:
     own = signature.data
     assert own is not None
     placed = replace(
@@ -69,7 +93,10 @@ def _signature(signature: Signature, data: DataArgument) -> Signature:
         features=data.features,
         width=data.width,
         annotation=data.annotation,
+        dtype=data.dtype,
     )
+    if not examples:
+        return replace(signature, data=placed)
     record = {each.name: each.example for each in data.features}
     return replace(signature, data=placed, example={**signature.example, own.name: [record]})
 

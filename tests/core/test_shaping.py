@@ -16,7 +16,7 @@ from nbserve.columns import columns_from, row_from
 from nbserve.core.analysis import analyse
 from nbserve.core.codecs import Body, Bounds, Decoder, request_schema, sent_as
 from nbserve.core.schema import Profile
-from nbserve.core.shaping import shaped
+from nbserve.core.shaping import Shape, shaped
 from nbserve.errors import InputError, OptionError
 from tests.bodies import TYPES, arrow
 from tests.models import iris_array, logistic_on_arrays, logistic_on_frame, text_pipeline
@@ -60,8 +60,8 @@ def arrayed(X: np.ndarray):
     return X
 
 
-def profile(model: Any, columns: Any = None, row: Any = None) -> Profile:
-    return shaped(analyse(model), columns, row)
+def profile(model: Any, columns: Any = None, row: Any = None, **said: str) -> Profile:
+    return shaped(analyse(model), Shape(columns, row, **said))
 
 
 def given_to(decode: Decoder, sent: Any) -> Any:

@@ -55,6 +55,10 @@ FRAMES = {
     ("pandas", "DataFrame"): Container.PANDAS,
     ("pandas", "Series"): Container.SERIES,
     ("polars", "DataFrame"): Container.POLARS,
+    ("torch", "Tensor"): Container.TORCH,
+    ("tensorflow", "Tensor"): Container.TENSORFLOW,
+    **{("scipy", f"{form}_{kind}"): Container.SPARSE for form in ("csr", "csc", "coo") for kind in ("matrix", "array")},
+    **{("scipy", name): Container.SPARSE for name in ("spmatrix", "sparray")},
 }
 MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 

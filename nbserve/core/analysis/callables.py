@@ -140,7 +140,7 @@ def _intent(call: Any, data: inspect.Parameter | None, method: str) -> tuple[Int
     annotated = data_meaning(data.annotation)
     if annotated is not None:
         kind, container = annotated
-        if container is Container.NUMPY:
+        if container.is_array:
             kind = array_kind(data.name)
         intent = _annotated_intent(call, data.name, kind, container)
     else:

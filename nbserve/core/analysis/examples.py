@@ -153,7 +153,7 @@ def _sample_for_code(data: DataArgument, intent: Intent, namespace: Mapping[str,
         return named_frame_sample(namespace, data.name, ()) or matrix_sample(namespace, None)
     if data.kind is DataKind.TEXTS:
         return text_sample(namespace)
-    if data.kind is DataKind.MATRIX and data.container is Container.NUMPY:
+    if data.kind is DataKind.MATRIX and data.container.is_array:
         return matrix_sample(namespace, len(intent.row) if isinstance(intent.row, list) else None)
     return None
 
@@ -177,7 +177,7 @@ def _parameter_value(parameter: Parameter, call: Callable[..., Any] | None, name
 
 def _contained_value(parameter: Parameter, call: Callable[..., Any], namespace: Mapping[str, Any]) -> Any:
     """Rows for a second frame, an array that may have one dimension or two."""
-    if parameter.container is Container.NUMPY:
+    if parameter.container.is_array:
         intent = intent_of(call, parameter.name)
         is_matrix = intent.is_array_only or intent.row is not None or parameter.name[0].isupper()
         return [ROW if intent.row is None else intent.row] * 2 if is_matrix else ROW

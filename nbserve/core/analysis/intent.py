@@ -224,6 +224,34 @@ def _texts(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     return Intent(DataKind.TEXTS, Container.PYTHON, because, row="some text")
 
 
+TENSORS = {"torch": Container.TORCH, "tensorflow": Container.TENSORFLOW}
+MAKES_TENSORS = words(
+    "tensor as_tensor from_numpy asarray FloatTensor LongTensor Tensor convert_to_tensor constant cast"
+)
+
+
+def _tensor(usage: Usage, scope: Scope, argument: str) -> Intent | None:
+    """What is given as it is to a module of torch, or to a function of torch or TensorFlow that makes no tensor."""
+    for called in usage.calls:
+        package = "torch" if _is_module(scope.value(called)) else _of(called, scope)
+        name = called.name if isinstance(called, Attribute) else ""
+        if package in TENSORS and name not in MAKES_TENSORS:
+            because = f"the code gives {argument} to {package}"
+            return Intent(array_kind(argument), TENSORS[package], because, row=_row(usage, scope))
+    return None
+
+
+def _is_module(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def _of(called: Any, scope: Scope) -> str:
+    """The package of the module whose function is called."""
+    root = scope.value(Name(_root(called))) if isinstance(called, Attribute) else None
+    return root.__name__.partition(".")[0] if isinstance(root, ModuleType) else ""
+
+
 def _array(usage: Usage, scope: Scope, argument: str) -> Intent | None:
     reason = _array_reason(usage, scope, argument)
     if reason is None:
@@ -330,4 +358,4 @@ def _item(usage: Usage) -> Any:
 
 
 Rule = Callable[[Usage, Scope, str], "Intent | None"]
-RULES: tuple[Rule, ...] = (_delegate, _scalar, _frame, _texts, _array, _mapping, _items, _references)
+RULES: tuple[Rule, ...] = (_delegate, _scalar, _frame, _texts, _tensor, _array, _mapping, _items, _references)

@@ -298,6 +298,6 @@ _FREELY: dict[tuple[Container, type], Callable[[Any], Any]] = {
     (Container.POLARS, Grid): _free_polars_frame,
     (Container.SERIES, Grid): _one_series,
     (Container.SERIES, Block): _one_series,
-    (Container.NUMPY, Grid): _array,
-    (Container.NUMPY, Block): _array,
+    **{(each, Grid): _array for each in Container if each.is_array},
+    **{(each, Block): _array for each in Container if each.is_array},
 }

@@ -57,7 +57,7 @@ class Matrix:
 
         They do where all numbers become fractions anyhow; another type would depend on what else is in the list.
         """
-        is_array = self._container is Container.NUMPY or (self._container is Container.PANDAS and bool(self._names))
+        is_array = self._container.is_array or (self._container is Container.PANDAS and bool(self._names))
         return self.width is not None and str(self.dtype).startswith("float") and is_array
 
     def joined(self, rows: list[Any]) -> Any:
@@ -130,10 +130,14 @@ class Matrix:
 
     def contained(self, array: Any) -> Any:
         """An array of good numbers as the model wants it."""
-        if self._container is Container.NUMPY:
+        if self._container.is_array:
             return array
         if self._container is Container.PYTHON:
             return array.tolist()
+        if self._container is Container.POLARS:
+            import polars as pl
+
+            return pl.DataFrame(array, schema=self._names or None, orient="row")
         import pandas as pd
 
         return pd.DataFrame(array, columns=self._names or None, copy=False)

@@ -72,7 +72,7 @@ class Table:
             return frame_of(self._features, checked, rows)
         if self._container is Container.POLARS:
             return polars_frame(self._features, checked)
-        if self._container is Container.NUMPY:
+        if self._container.is_array:
             return self._array(checked, rows)
         if self._container is Container.RECORDS:
             return [dict(zip(self.names, row, strict=True)) for row in zip(*checked, strict=True)]
@@ -112,7 +112,7 @@ class Table:
             return ordered
         if self._container is Container.POLARS:
             return polars_frame(self._features, [ordered[name].tolist() for name in self.names])
-        return ordered.to_numpy() if self._container is Container.NUMPY else ordered.to_numpy().tolist()
+        return ordered.to_numpy() if self._container.is_array else ordered.to_numpy().tolist()
 
 
 def _filled(rows: Any, defaults: Mapping[str, Any], lists: Set[str]) -> Any:

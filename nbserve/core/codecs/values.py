@@ -52,7 +52,7 @@ class Texts:
     def _contained(self, texts: list[str]) -> Any:
         if self._container is Container.PYTHON:
             return texts
-        if self._container is Container.NUMPY:
+        if self._container.is_array:
             import numpy as np
 
             return np.array(texts, dtype=object)
@@ -66,6 +66,7 @@ class Free:
 
     def __init__(self, data: DataArgument | Parameter) -> None:
         self._put = _PUT[data.container]
+        self._dtype = getattr(data, "dtype", None) if data.container.is_array else None
         self._names = [each.name for each in getattr(data, "features", ())]
         self._moments = [each.name for each in getattr(data, "features", ()) if each.datatype is Datatype.DATETIME]
 
@@ -73,11 +74,25 @@ class Free:
         if self._names and _is_list_of_lists(value):
             value = self._named(value, loc, faults)
         put = self._put(value)
+        if self._dtype is not None and type(put).__name__ == "ndarray":
+            put = self._typed(put, loc, faults)
         if self._moments and is_frame(put):
             return _with_moments(put, [name for name in self._moments if name in put.columns])
         if put is value and _is_too_deep(value):
             faults.add(loc, f"{called(loc)} is nested too deeply.", "depth", "Send fewer levels of lists and objects.")
         return put
+
+    def _typed(self, array: Any, loc: Loc, faults: Faults) -> Any:
+        """The same numbers in the type that was asked for, if it holds them."""
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            typed = array.astype(self._dtype)
+            is_same = np.isfinite(typed).all() if typed.dtype.kind == "f" else (typed == array).all()
+        if not is_same:
+            problem = f"{called(loc)} holds numbers that {self._dtype} does not."
+            faults.add(loc, problem, "number_range", f"Send numbers that fit into {self._dtype}.")
+        return typed
 
     def _named(self, rows: list[Any], loc: Loc, faults: Faults) -> Any:
         """Lists under the one name that the model's code uses; of several nobody knows the order."""
@@ -269,8 +284,9 @@ _PUT: dict[Container, Callable[[Any], Any]] = {
     Container.SERIES: _series_or_same,
     Container.POLARS: _polars_or_same,
     Container.EITHER: _either_or_same,
-    Container.NUMPY: _array_or_same,
     Container.PYTHON: lambda value: value,
+    Container.RECORDS: lambda value: value,
+    **{each: _array_or_same for each in Container if each.is_array},
 }
 
 _PLAIN = (int, float, str, bool)
