@@ -74,14 +74,14 @@ class Needs:
 def needs_of(path: Path, loader: str) -> Needs:
     """What the file at `path` needs, whose format is called `loader`; no code of it is run. Raises `OptionError`."""
     look = glance(path)
-    named = _named(path, look.packing) if loader in NAMING else set[str]()
+    named = {*_named(path, look.packing), _library(path)} if loader in NAMING else set[str]()
     if b"__main__" in look.content and loader in NAMING:
         raise OptionError(
             f"{path.name} needs what a notebook has defined, which no program has.",
             "Move it into a module, import it from there, and save the model again.",
         )
     installed = metadata.packages_distributions()
-    modules = {*READERS.get(loader, ()), *named, UNPACKERS.get(look.packing or "", ""), _library(path)}
+    modules = {*READERS.get(loader, ()), *named, UNPACKERS.get(look.packing or "", "")}
     if "keras" in modules:
         modules |= set(next(([name] for name in BACKENDS if find_spec(name)), []))
     own = (_own(name) for name in named - installed.keys())
