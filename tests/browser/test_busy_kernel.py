@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 LOAD_MS = 60_000
 IPYKERNELS = os.environ.get("NBSERVE_IPYKERNELS", "")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
@@ -115,6 +116,40 @@ def test_what_the_form_holds_that_cannot_be_sent_is_told_at_its_field(iris: Any)
     button(card, "Predict").click()
     expect(card.locator(".fault:visible")).to_have_text("Needs a value.")
     assert iris.mistakes == []
+
+
+def test_a_link_is_shown_once_counted_where_it_is_listed_revoked_and_written_nowhere(jupyter: Any, iris: Any) -> None:
+    card = card_in(iris)
+    button(card, "Share").click()
+    card.get_by_label("For whom").fill("Ada")
+    card.get_by_label("Rows in all").fill("100")
+    button(card, "Make a link").click()
+    card.locator(".nbserve-made:not([hidden]), .nbserve-panel > .nbserve-primary:not([hidden])").wait_for()
+    if button(card, "Allow share links").is_visible():
+        button(card, "Allow share links").click()
+    address, _, token = str(card.locator(".nbserve-made code").text_content()).partition("#")
+    assert address.startswith(jupyter.url)
+
+    row = card.locator(".nbserve-share")
+    expect(row).to_contain_text("Ada")
+    expect(row).to_contain_text("100 rows · not used yet")
+    rows = {"X": [[5.1, 3.5, 1.4, 0.2]] * 3}
+    answer = httpx.post(f"{address}predict/", json=rows, headers={"Authorization": f"Bearer {token}"})
+    assert answer.json() == {"predict_result": ["setosa"] * 3}
+    expect(row).to_contain_text("1 request, 3 rows")
+
+    button(card, "Share").click()
+    button(card, "Share").click()
+    expect(row).to_contain_text("Ada")
+    expect(card.locator(".nbserve-made")).to_be_hidden()
+    assert token not in iris.page.content()
+    iris.save()
+    assert token not in (jupyter.root / "iris.ipynb").read_text()
+
+    button(card, "Revoke the link for Ada").click()
+    expect(row).to_contain_text("revoked")
+    refused = httpx.post(f"{address}predict/", json=rows, headers={"Authorization": f"Bearer {token}"})
+    assert refused.status_code == 410
 
 
 def test_all_cards_of_an_endpoint_tell_one_truth(jupyter: Any, open_notebook: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sklearn.dummy import DummyClassifier
 
 from nbserve.errors import NotFound, OptionError
 from nbserve.notebook.session import Session
+from tests.certificates import self_signed
 from tests.conftest import Serve
 
 
@@ -50,3 +52,10 @@ def test_it_asks_as_the_owner(asked: Any, session: Session) -> None:
 def test_what_is_no_route_of_the_endpoint_is_refused(asked: Any, verb: str, path: str) -> None:
     with pytest.raises(OptionError, match="nothing that a card asks"):
         asked(verb, path)
+
+
+def test_over_https_it_asks_whatever_name_the_certificate_is_for(session: Session, tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path, "box.example")
+    session.serve(DummyClassifier().fit([[0.0]], ["a"]), {"name": "m", "certfile": str(certificate)})
+    assert session.url.startswith("https://")
+    assert session.ask("m", "POST", "predict/", {"X": [[1.0]]}) == (200, {"predict_result": ["a"]})

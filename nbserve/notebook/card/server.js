@@ -69,6 +69,8 @@ export function serverOf(model) {
     isKnown: () => state === "there",
     page: (name) => new URL(address(name), location.href).href,
     list: () => `${base}nbserve/`,
+    /** A module of its pages, fetched when it is needed. @param {string} name */
+    script: (name) => import(`${location.origin}${base}nbserve/_pages/${name}`),
     /** A whole address, for who reads it elsewhere. @param {string} path */
     whole: (path) => new URL(path, location.origin).href,
   };

@@ -62,6 +62,12 @@ export function sharing(ways) {
     const note = h("p", { class: "nbserve-note" }, "It is shown once: whoever has it may use the endpoint as allowed here, and nothing else.");
     made.replaceChildren(h("div", { class: "nbserve-made-facts" }, line, note, close.root));
     show(made, true);
+    drawCode(made, link);
+  }
+  /** For a phone; there is none where the server's pages bring no such script. */
+  async function drawCode(place, link) {
+    const { qrCode } = await (ways.server.isKnown() ? ways.server.script("qr.js").catch(() => ({})) : {});
+    if (qrCode) place.append(qrCode(link));
   }
   async function refresh() {
     clearTimeout(timer);
