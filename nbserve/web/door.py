@@ -101,8 +101,7 @@ class Door:
             elif not is_public(scope):
                 scope["nbserve.grant"] = self._admit_to_session(scope)
             if served is not None and self.app.router.dependencies:
-                told = send if meter is None else metered(send, meter)
-                await self._guarded(served, rest.rstrip("/"), scope, receive, told)
+                await self._guarded(served, rest.rstrip("/"), scope, receive, send, meter)
             else:
                 await self._answer(served, rest.rstrip("/"), scope, receive, send, meter)
         except NbserveError as error:
@@ -125,14 +124,17 @@ class Door:
         else:
             await self._to_fastapi(scope, receive, send)
 
-    async def _guarded(self, served: Served, method: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _guarded(
+        self, served: Served, method: str, scope: Scope, receive: Receive, send: Send, meter: Meter | None
+    ) -> None:
         """The same, once the dependencies of the whole application have been asked."""
 
         async def onward(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["method"] == "POST" and self._is_call(served, method, scope):
-                await self._answer(served, method, scope, receive, send)
+                await self._answer(served, method, scope, receive, send, meter)
             else:
-                await self.app.router(scope, _bounded(receive), send)
+                told = send if meter is None else metered(send, meter)
+                await self.app.router(scope, _bounded(receive), told)
 
         scope["nbserve.onward"] = onward
         await self._in_fastapi(scope, receive, send)
@@ -199,10 +201,10 @@ class Door:
         return grant
 
     def _admit_to_session(self, scope: Scope) -> Grant:
+        admit = self._access.admit_to_pages if is_listing(scope) else self._access.admit_to_routes
+        grant = admit(scope)
         take_out_ours(scope)
-        if is_listing(scope):
-            return self._access.admit_to_pages(scope)
-        return self._access.admit_to_routes(scope)
+        return grant
 
     async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         refuse_large(scope, BODY_LIMIT)

@@ -1,0 +1,169 @@
+"""The kernel's side of a link: the Jupyter server's key with the id of a share is that share, and no more."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import Depends
+
+from nbserve.notebook.session import Session
+from nbserve.shares import new_share
+from tests.client import Caller, assert_error, received
+from tests.conftest import Serve
+
+ROWS = {"X": [[1.0]]}
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+
+
+def echo(X):
+    return X
+
+
+@pytest.fixture
+def key(session: Session, serve: Serve) -> str:
+    serve(echo, name="echo", batch="on")
+    serve(echo, name="other")
+    return str(session._keys["echo"])
+
+
+@pytest.fixture
+def ask(caller: Caller, key: str) -> Callable[..., Ask]:
+    """``ask(rows=3)("POST", "predict/", json=…)``: as the Jupyter server asks for a visitor with such a share."""
+
+    def sharing(name: str = "echo", **terms: Any) -> Ask:
+        given = {"notebook": "", "kernel_id": "k", "label": "", "methods": (), "rate": "", "rows": 0, "created": 0.0}
+        share, _ = new_share(**(given | {"name": name, "until": time.time() + 60} | terms))
+
+        def asked(verb: str, path: str, **options: Any) -> httpx.Response:
+            return caller.request(verb, f"/echo/{path}", token=key, headers={"X-Nbserve-Share": share.id}, **options)
+
+        return asked
+
+    return sharing
+
+
+def test_the_short_way_in_holds_methods_rate_and_rows(ask: Callable[..., Ask]) -> None:
+    assert_error(ask(methods=("inspect",))("POST", "predict/", json=ROWS), 403, "token_refused")
+    twice = ask(rate="2/h")
+    assert [twice("POST", "predict/", json=ROWS).status_code for _ in range(3)] == [200, 200, 429]
+    three = ask(rows=3)
+    assert three("POST", "predict/", json={"X": [[1.0]] * 2}).status_code == 200
+    assert_error(three("POST", "predict/", json={"X": [[1.0]] * 2}), 403, "quota_used")
+    assert three("POST", "predict/", json=ROWS).status_code == 200
+    assert_error(three("POST", "predict/", json=ROWS), 410, "share_ended")
+
+
+def test_rows_hold_behind_what_the_whole_application_depends_on(session: Session, ask: Callable[..., Ask]) -> None:
+    session.app.router.dependencies.append(Depends(lambda: None))
+    three = ask(rows=3)
+    assert_error(three("POST", "predict/", json={"X": [[1.0]] * 4}), 403, "quota_used")
+    assert three("POST", "predict/", json={"X": [[1.0]] * 3}).status_code == 200
+    assert_error(three("GET", "metadata/"), 410, "share_ended")
+    assert [ask(rate="1/h")("GET", "inspect/").status_code for _ in range(2)] == [200, 200]
+
+
+def test_rows_hold_for_calls_that_share_a_run(ask: Callable[..., Ask]) -> None:
+    asked = ask(rows=20)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: asked("POST", "predict/", json={"X": [[1.0]] * 3}), range(60)))
+    assert [answer.status_code for answer in answers].count(200) == 6
+    assert {answer.status_code for answer in answers} == {200, 403}
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 5])
+def test_a_body_in_pieces_is_counted_once(session: Session, caller: Caller, key: str, pieces: int) -> None:
+    given = {"notebook": "", "kernel_id": "k", "label": "", "methods": (), "rate": "3/h", "rows": 0, "created": 0.0}
+    share, _ = new_share(name="echo", until=time.time() + 60, **given)
+    body = b'{"X": [[1.0], [2.0]]}'
+    head = caller.head(
+        authorization=f"Bearer {key}", x_nbserve_share=share.id, connection="close", content_length=str(len(body))
+    )
+    size = -(-len(body) // pieces)
+    for expected in (b"200", b"200", b"200", b"429"):
+        with caller.connect() as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall(head)
+            for start in range(0, len(body), size):
+                connection.sendall(body[start : start + size])
+            assert received(connection).split(b" ")[1] == expected
+    use = session.access.meters.use_of(share.id)
+    assert (use.requests, use.rows, use.refused) == (3, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path"),
+    [
+        ("POST", "load/"),
+        ("POST", "unload"),
+        ("DELETE", ""),
+        ("GET", "shares/"),
+        ("POST", "shares/"),
+        ("DELETE", "shares/x/"),
+        ("GET", "traffic/"),
+        ("POST", "//unload/"),
+    ],
+)
+def test_nothing_of_the_owners_is_open(session: Session, ask: Callable[..., Ask], verb: str, path: str) -> None:
+    assert_error(ask()(verb, path), 403, "token_refused")
+    assert session.registry["echo"].component.state == "loaded"
+
+
+def test_an_endpoint_that_is_open_is_not_open_to_a_link_that_is_narrow(serve: Serve, ask: Callable[..., Ask]) -> None:
+    serve(echo, name="echo", token=False)
+    assert_error(ask(methods=("inspect",))("POST", "predict/", json=ROWS), 403, "token_refused")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/other/metadata/", "/mine/"])
+def test_what_is_beside_the_endpoint_is_closed(
+    session: Session, caller: Caller, key: str, ask: Callable[..., Ask], path: str
+) -> None:
+    session.app.add_api_route("/mine/", lambda: "mine")
+    share, _ = new_share(
+        name="echo",
+        notebook="",
+        kernel_id="k",
+        label="",
+        methods=(),
+        until=time.time() + 60,
+        rate="",
+        rows=0,
+        created=0.0,
+    )
+    answer = caller.get(path, token=key, headers={"X-Nbserve-Share": share.id})
+    assert_error(answer, 403, "token_refused")
+
+
+def test_a_share_of_another_endpoint_is_refused_with_this_ones_key(ask: Callable[..., Ask]) -> None:
+    assert_error(ask(name="other")("GET", "metadata/"), 403, "token_refused")
+
+
+@pytest.mark.parametrize("share_id", ["", "nothing", "../x", "é".encode().decode("latin-1")])
+def test_an_id_of_nothing_is_refused_and_never_the_owner(caller: Caller, key: str, share_id: str) -> None:
+    headers = {"X-Nbserve-Share": share_id.encode("latin-1")}
+    assert_error(caller.request("DELETE", "/echo/", token=key, headers=headers), 403, "token_refused")
+
+
+def test_without_the_key_the_header_means_nothing(session: Session, caller: Caller, serve: Serve) -> None:
+    ep = serve(echo, name="echo")
+    answer = caller.post("/echo/predict/", token=ep.token, json=ROWS, headers={"X-Nbserve-Share": "nothing"})
+    assert answer.json()["predict_result"] == ROWS["X"]
+
+
+def test_a_page_shows_what_the_link_opens(ask: Callable[..., Ask]) -> None:
+    view = ask(methods=("predict",))("GET", "").json()
+    assert view["model"]["findings"] == []
+    assert view["model"]["parameters"] == {}
+    assert view["methods"] == ["predict"]
+    assert ask()("GET", "").json()["model"]["findings"] != []
