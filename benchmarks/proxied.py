@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import statistics
 import sys
 import tempfile
@@ -127,9 +126,9 @@ def _show_memory(server: JupyterServer, kernel: Kernel) -> None:
     with server.client() as user:
         user.get(kernel.address("large/down/?mib=1")).raise_for_status()
         for name, ask in (("down", _down), ("up", _up)):
-            before = _peak_bytes(server.process.pid)
+            grown = server.watch_memory()
             assert ask(user, kernel) == 64 * MIB
-            print(f"| {name} | {(_peak_bytes(server.process.pid) - before) / MIB:.1f} MiB |")
+            print(f"| {name} | {grown() / MIB:.1f} MiB |")
 
 
 def _down(user: httpx.Client, kernel: Kernel) -> int:
@@ -145,12 +144,6 @@ def _worked_s(pid: int) -> float:
     """Time of a processor that a process has used: that of a busy machine is not longer."""
     counted = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(counted[11]) + int(counted[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_bytes(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 if __name__ == "__main__":

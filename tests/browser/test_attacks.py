@@ -231,6 +231,81 @@ TRIES = [
 ]
 
 
+HOSTILE = """
+from fastapi.responses import HTMLResponse
+class Hostile(nbserve.ModelResource):
+    component = Fails()
+    @nbserve.resource_method("/page/", methods=["GET"])
+    def page(self):
+        return HTMLResponse('''<title>hostile</title><script>
+            const found = {};
+            const attempt = (name, act) => { try { found[name] = String(act()) } catch (e) { found[name] = e.name } };
+            attempt("document", () => top.document.title);
+            attempt("script", () => { top.eval("1") });
+            attempt("redirect", () => { top.location.href = "about:blank" });
+            attempt("replace", () => { top.location.replace("about:blank") });
+            attempt("open", () => window.open("about:blank", "_top"));
+            attempt("parent", () => { parent.location = "about:blank" });
+            parent.postMessage(JSON.stringify(found), "*");
+        </script>''')
+nbserve.serve(Hostile, name="hostile")
+"""
+
+
+def test_what_a_hostile_page_can_do_in_a_frame_of_the_jupyter_server_is_nothing(
+    chromium: Any, server: JupyterServer, kernel: Kernel
+) -> None:
+    kernel.run(HOSTILE)
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{server.url}api/status?token={server.token}")
+    page.set_default_timeout(LOAD_MS)
+    of_jupyter = f"{server.url}nothing"  # a page whose own policy lets it frame things, as JupyterLab's does
+    page.goto(of_jupyter)
+    found = page.evaluate(
+        """address => new Promise((told) => {
+            addEventListener("message", (event) => told({ ...JSON.parse(event.data), origin: event.origin }));
+            const frame = document.createElement("iframe");
+            frame.src = address;
+            document.body.append(frame);
+        })""",
+        kernel.address("hostile/page/"),
+    )
+    assert found.pop("origin") == "null"
+    assert found.pop("open") in ("null", "SecurityError")
+    assert set(found.values()) == {"SecurityError"}, found
+    settled(page)
+    assert page.url == of_jupyter
+    kernel.run("nbserve.get('hostile').stop()")
+    context.close()
+
+
+def test_a_page_of_another_origin_frames_nothing(
+    chromium: Any, server: JupyterServer, kernel: Kernel, attacker: str
+) -> None:
+    """What a visitor does not see he cannot be made to click."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{server.url}api/status?token={server.token}")
+    with server.client() as user:
+        link = user.post(kernel.address("echo/shares/"), json={}).json()["link"]
+    url, token = kernel.ask("[nbserve.get('echo').url, nbserve.get('echo').token]")
+    page.goto(attacker)
+    for address in (f"{server.url}nbserve/", kernel.address("echo/"), link, f"{url}?token={token}"):
+        page.evaluate(
+            """address => new Promise((loaded) => {
+                const frame = document.createElement("iframe");
+                frame.onload = loaded;
+                frame.src = address;
+                document.body.replaceChildren(frame);
+            })""",
+            address,
+        )
+        shown = page.frames[-1]
+        assert shown.url.startswith("chrome-error:"), (address, shown.url)
+    context.close()
+
+
 def counted(kernel: Kernel) -> Any:
     return kernel.ask("{each.name: each.metadata()['counters'] for each in nbserve.endpoints()}")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +107,13 @@ class JupyterServer:
         kernel.client.start_channels()
         assert eventually(lambda: _is_ready(kernel.client))
 
+    def watch_memory(self) -> Callable[[], int]:
+        """Begin to look at its memory: what this answers says how many bytes more it has held since, at its peak."""
+        about = Path(f"/proc/{self.process.pid}")
+        (about / "clear_refs").write_text("5")  # the peak until now is forgotten
+        before = _kept_bytes(about, "VmRSS")
+        return lambda: _kept_bytes(about, "VmHWM") - before
+
     def pid_of(self, kernel: Kernel, name: str) -> int:
         return int(json.loads(kernel.listing(name).read_text())["pid"])
 
@@ -114,6 +122,12 @@ class JupyterServer:
             kernel.client.stop_channels()
         self.process.terminate()
         self.process.wait(PATIENCE_S)
+
+
+def _kept_bytes(about: Path, which: str) -> int:
+    found = re.search(rf"{which}:\s+(\d+) kB", (about / "status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
 
 
 def _is_ready(client: BlockingKernelClient) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -196,12 +195,12 @@ def test_endless_heads_of_a_hostile_kernel_end_in_bounded_memory(
     jupyter: JupyterServer, kernel: Kernel, user: httpx.Client, say: Callable[[socket.socket], None]
 ) -> None:
     user.get(kernel.address("shop/echo/"))
-    before = _peak_bytes(jupyter.process.pid)
+    grown = jupyter.watch_memory()
     with hostile(kernel, say) as (address, said):
         answer = user.get(f"{address}metadata/")
         assert (answer.status_code, answer.json()["code"]) == (503, "kernel_gone")
         assert said[0] < ENDLESS - MIB
-    assert _peak_bytes(jupyter.process.pid) - before < MOST_GROWTH
+    assert grown() < MOST_GROWTH
     assert user.get(kernel.address("shop/echo/")).status_code == 200
 
 
@@ -218,12 +217,12 @@ def test_endless_heads_of_a_hostile_kernel_end_in_bounded_memory(
 def test_endless_ends_of_a_hostile_kernel_end_in_bounded_memory(
     jupyter: JupyterServer, kernel: Kernel, user: httpx.Client, say: Callable[[socket.socket], None]
 ) -> None:
-    before = _peak_bytes(jupyter.process.pid)
+    grown = jupyter.watch_memory()
     with hostile(kernel, say) as (address, said):
         with contextlib.suppress(httpx.HTTPError):
             assert len(user.get(f"{address}metadata/").content) <= 1
         assert said[0] < ENDLESS - MIB
-    assert _peak_bytes(jupyter.process.pid) - before < MOST_GROWTH
+    assert grown() < MOST_GROWTH
     assert user.get(kernel.address("shop/echo/")).status_code == 200
 
 
@@ -277,9 +276,3 @@ def test_a_listing_that_is_a_pipe_holds_up_nobody(kernel: Kernel, user: httpx.Cl
         assert user.get("nbserve/").status_code == 200
     finally:
         path.unlink()
-
-
-def _peak_bytes(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024

@@ -287,19 +287,19 @@ def test_an_answer_that_breaks_off_does_not_look_whole(kernel: Kernel, user: htt
 @pytest.mark.parametrize("direction", ["up", "down"])
 def test_64_mib_go_through_in_bounded_memory(kernel: Kernel, user: httpx.Client, direction: str) -> None:
     user.get(kernel.address("shop/flood/?mib=1"))
-    before = _peak_bytes(kernel.server.process.pid)
+    grown = kernel.server.watch_memory()
     if direction == "up":
         told = echoed(user, kernel, "POST", content=(b"z" * MIB for _ in range(64)))
         assert told["size"] == 64 * MIB
     else:
         with user.stream("GET", kernel.address("shop/flood/?mib=64")) as answer:
             assert sum(map(len, answer.iter_bytes())) == 64 * MIB
-    assert _peak_bytes(kernel.server.process.pid) - before < 16 * MIB
+    assert grown() < 16 * MIB
 
 
 def test_a_reader_who_does_not_read_holds_the_kernel_back(kernel: Kernel) -> None:
     """What he does not take stays where it is made, and does not pile up in the Jupyter server."""
-    before = _peak_bytes(kernel.server.process.pid)
+    grown = kernel.server.watch_memory()
     parts = urlsplit(kernel.address("shop/flood/?mib=512"))
     with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_S) as connection:
         head = f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
@@ -308,7 +308,7 @@ def test_a_reader_who_does_not_read_holds_the_kernel_back(kernel: Kernel) -> Non
         with kernel.server.client() as user:
             for _ in range(20):
                 assert echoed(user, kernel)["method"] == "GET"
-    assert _peak_bytes(kernel.server.process.pid) - before < 16 * MIB
+    assert grown() < 16 * MIB
 
 
 def test_what_is_too_large_is_refused_readably_though_all_of_it_is_sent(kernel: Kernel, user: httpx.Client) -> None:
@@ -428,12 +428,6 @@ def _forge(kernel: Kernel, called: str, /, **changes: Any) -> Path:
     path.write_text(json.dumps(listing | {"name": called} | changes))
     path.chmod(0o600)
     return path
-
-
-def _peak_bytes(pid: int) -> int:
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 def _connections(kernel: Kernel) -> list[str]:
