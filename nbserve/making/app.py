@@ -23,7 +23,7 @@ from .wheel import own_wheel
 
 __all__ = ["make_app"]
 
-LEFT_OUT = frozenset({"name", "path", "port", "trust", "cache"})
+LEFT_OUT = frozenset({"name", "path", "port", "host", "certfile", "keyfile", "trust", "cache"})
 """Options that the program says in another way, or that are of this machine."""
 
 

@@ -45,7 +45,8 @@ def serving(folder: Path) -> list[str]:
 
 
 def test_a_file_is_copied_and_served_by_nbserves_public_names(churn: Path, tmp_path: Path) -> None:
-    files = make_app(churn, tmp_path / "made", deadline_s="5s", threads=2)
+    of_this_machine = {"port": 8080, "host": "0.0.0.0", "certfile": "cert.pem", "keyfile": "key.pem"}
+    files = make_app(churn, tmp_path / "made", deadline_s="5s", threads=2, **of_this_machine)
     assert {each.name for each in files} >= {
         *("app.py", "requirements.txt", "Dockerfile", ".dockerignore", "README.md", "churn.joblib"),
     }
