@@ -10,7 +10,8 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..core.loaders import peek
+from ..core.loaders import find_loader, peek
+from ..core.loaders.mlflow import inside_mlflow
 from ..core.loaders.sniffing import glance
 from ..core.loaders.streams import opened
 from ..errors import OptionError
@@ -74,7 +75,12 @@ class Needs:
 def needs_of(path: Path, loader: str) -> Needs:
     """What the file at `path` needs, whose format is called `loader`; no code of it is run. Raises `OptionError`."""
     look = glance(path)
-    named = {*_named(path, look.packing), _library(path)} if loader in NAMING else set[str]()
+    inside = inside_mlflow(look) if loader == "mlflow" else None
+    if inside is not None:
+        return needs_of(inside, find_loader(inside).name)
+    named: set[str] = {_library(path)} if loader in NAMING else set()
+    for file in _files(path) if loader in NAMING else ():
+        named |= _named(file, look.packing)
     if b"__main__" in look.content and loader in NAMING:
         raise OptionError(
             f"{path.name} needs what a notebook has defined, which no program has.",
@@ -85,7 +91,22 @@ def needs_of(path: Path, loader: str) -> Needs:
     if "keras" in modules:
         modules |= set(next(([name] for name in BACKENDS if find_spec(name)), []))
     own = (_own(name) for name in named - installed.keys())
-    return _pinned(modules, [each for each in own if each is not None], installed)
+    needs = _pinned(modules, [each for each in own if each is not None], installed)
+    return together([needs, _listed(path / "requirements.txt")]) if loader == "mlflow" else needs
+
+
+def _listed(file: Path) -> Needs:
+    """What a folder of MLflow's says that its model needs."""
+    pins: dict[str, str] = {}
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
+        found = _REQUIRED.match(line)
+        if found is not None:
+            _pin(found[0], pins)
+    return Needs(pins)
+
+
+def _files(path: Path) -> list[Path]:
+    return [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
 
 
 def _library(path: Path) -> str:

@@ -14,6 +14,8 @@ from sklearn.linear_model import LogisticRegression
 import nbserve
 from nbserve.core.storages import Address, Terms, fetched, storage_of
 from nbserve.errors import LoadError
+from nbserve.making import make_app
+from nbserve.notebook.session import Session
 
 pytestmark = pytest.mark.frameworks
 
@@ -76,6 +78,33 @@ def test_an_alias_that_leads_elsewhere_is_fetched_anew(client: Any, run_id: str,
     register(client, other)
     assert "more.txt" in files_at("models:/churn@champion", terms)
     assert "more.txt" not in files_at("models:/churn/1", terms)
+
+
+def test_a_registered_model_is_served_and_written_as_a_program(client: Any, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own
+        import mlflow.sklearn
+
+        fitted = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+        mlflow.sklearn.save_model(fitted, tmp_path / "logged", serialization_format="cloudpickle")
+    run_id: str = client.create_run(client.create_experiment("churn")).info.run_id
+    client.log_artifacts(run_id, str(tmp_path / "logged"), "model")
+    client.create_registered_model("churn")
+    register(client, run_id)
+    session = Session({})
+    try:
+        endpoint = session.serve("models:/churn/1", {"trust": True})
+        assert (endpoint.name, endpoint.predict(X=[[1.0]])) == ("churn", [1])
+        with pytest.raises(LoadError, match="would run the code"):
+            session.serve("models:/churn@champion", {"name": "other"}).load()
+    finally:
+        session.close()
+    make_app("models:/churn/1", tmp_path / "made", copy=True, trust=True)
+    assert "scikit-learn==" in (tmp_path / "made" / "requirements.txt").read_text()
+    assert (tmp_path / "made" / "churn" / "MLmodel").is_file()
+    make_app("models:/churn/1", tmp_path / "far", trust=True)
+    assert "mlflow" in (tmp_path / "far" / "requirements.txt").read_text()
+    assert "app.serve('models:/churn/1', name='churn', trust=True)" in (tmp_path / "far" / "app.py").read_text()
 
 
 def test_a_file_of_a_run_is_a_model_too(client: Any, run_id: str) -> None:
