@@ -17,6 +17,7 @@ __all__ = [
     "Datatype",
     "Feature",
     "Finding",
+    "Image",
     "Parameter",
     "Profile",
     "Signature",
@@ -119,13 +120,31 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """What a picture has to be: None is any. As an array its channels come last or first; else it is Pillow's own.
+
+    `is_many` says of Pillow's that a list of them is wanted.
+    """
+
+    channels: int | None = None
+    height: int | None = None
+    width: int | None = None
+    channels_first: bool = False
+    is_array: bool = True
+    is_many: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"channels": self.channels, "height": self.height, "width": self.width, "many": self.is_many}
+
+
+@dataclass(frozen=True, slots=True)
 class DataArgument:
     """The argument that carries the rows.
 
     `features` are its columns (a TABLE always has them, a MATRIX of known width may). `by_keyword` says that it can
     be passed by name only, `positional` that it can be passed by position only; `position` counts the parameters that
     the method takes before it. `annotation` is the user's type, evaluated, or None; it is data about the function,
-    and `to_dict` gives its text.
+    and `to_dict` gives its text. With `image` it may be pictures, too.
     """
 
     name: str
@@ -138,6 +157,7 @@ class DataArgument:
     dtype: str | None = None
     positional: bool = False
     position: int = 0
+    image: Image | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -148,6 +168,7 @@ class DataArgument:
             "dtype": self.dtype,
             "annotation": annotation_text(self.annotation),
             "features": [feature.to_dict() for feature in self.features],
+            **({} if self.image is None else {"image": self.image.to_dict()}),
         }
 
 

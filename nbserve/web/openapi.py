@@ -234,9 +234,10 @@ def _predict(served: Served, method: Method) -> dict[str, Any]:
     media = [each for each in MEDIA if each.is_available]
     wishes = {"type": "integer", "enum": [0, 1], "default": 0}
     operation["parameters"] = [_parameter("ticket", "query", "1: answer with a ticket.", wishes)]
-    operation["responses"]["200"]["content"] |= {each.type: _other(each) for each in media}
+    operation["responses"]["200"]["content"] |= {each.type: _other(each) for each in media if each.is_answered}
     if signature.data is not None:
-        content |= {name: _other(each) for each in media for name in each.types}
+        taken = [each for each in media if each.is_answered or signature.data.image is not None]
+        content |= {name: _other(each) for each in taken for name in each.types}
         operation["parameters"] += [_in_query(each) for each in signature.parameters if each.name != "ticket"]
     operation["requestBody"] = {"required": needs_body, "content": content}
     return operation

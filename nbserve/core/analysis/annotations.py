@@ -23,10 +23,19 @@ from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
-from ..schema import Container, DataKind, Datatype
+from ..schema import Container, DataKind, Datatype, Image
 from .plain import plain, root_package
 
-__all__ = ["Meaning", "data_meaning", "hints_of", "is_scalar", "made_up", "meaning_of", "without_wrappings"]
+__all__ = [
+    "Meaning",
+    "data_meaning",
+    "hints_of",
+    "image_meaning",
+    "is_scalar",
+    "made_up",
+    "meaning_of",
+    "without_wrappings",
+]
 
 TEXT = "some text"
 DEEPEST = 8
@@ -125,6 +134,17 @@ def data_meaning(annotation: Any) -> tuple[DataKind, Container] | None:
     if container is not None:
         return DataKind.VALUE, container
     return _listed_meaning(member), Container.PYTHON
+
+
+def image_meaning(annotation: Any) -> Image | None:
+    """What an annotation of Pillow's pictures, or of a list of them, asks for."""
+    members, _ = _members(annotation)
+    if len(members) != 1:
+        return None
+    is_many = get_origin(members[0]) in LISTS and len(get_args(members[0])) == 1
+    kind = get_args(members[0])[0] if is_many else members[0]
+    is_image = isinstance(kind, type) and (kind.__module__, kind.__name__) == ("PIL.Image", "Image")
+    return Image(is_array=False, is_many=is_many) if is_image else None
 
 
 def made_up(annotation: Any, depth: int = 0) -> Any:

@@ -11,7 +11,7 @@ from types import MethodType
 from typing import Any
 
 from ..schema import Container, DataArgument, DataKind, Datatype, Finding, Parameter, Signature
-from .annotations import Meaning, data_meaning, hints_of, is_scalar, meaning_of
+from .annotations import Meaning, data_meaning, hints_of, image_meaning, is_scalar, meaning_of
 from .intent import (
     DATA_NAMES,
     PLAIN,
@@ -171,6 +171,7 @@ def _data_argument(data: inspect.Parameter, intent: Intent, position: int) -> Da
         annotation=None if any(data.annotation is nothing for nothing in (EMPTY, Any, object)) else data.annotation,
         positional=data.kind is inspect.Parameter.POSITIONAL_ONLY,
         position=position,
+        image=image_meaning(data.annotation),
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Finding, Signature, Task
+from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Finding, Image, Signature, Task
 from .conventions import attribute_of, is_users_own
 from .description import Description, data_argument, number_columns, numeric_input
 from .mixing import mixing_in
@@ -76,7 +77,15 @@ def _input(model: Any, shape: Any, dtype: str) -> Input:
         return Input(DataKind.MATRIX, Container.NUMPY, row=row, because="it does not tell the shape of its input")
     width = shape[1] if len(shape) == 2 else None
     features = () if width is None else number_columns(width, nullable=False, dtype=dtype)
-    return numeric_input(features, width, f"input_shape {shape}", _made_up(shape, dtype))
+    found = numeric_input(features, width, f"input_shape {shape}", _made_up(shape, dtype))
+    return replace(found, image=_image(shape))
+
+
+def _image(shape: tuple[int | None, ...]) -> Image | None:
+    """Pictures, of a shape of height, width and as many channels as a picture has."""
+    if len(shape) != 4 or shape[3] not in (1, 3, 4):
+        return None
+    return Image(shape[3], shape[1], shape[2])
 
 
 def _made_up(shape: tuple[int | None, ...], dtype: str) -> Any:

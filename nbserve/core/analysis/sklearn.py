@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
-from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Task
+from ..schema import Container, DataArgument, DataKind, Datatype, Feature, Image, Task
 from .columns import follow_columns, inner_of, is_text_vectorizer, kinds_of, members_of, steps_of
 from .conventions import attribute_of, definer, from_sklearn, is_users_own, method_of
 from .plain import plain, plain_or_text, root_package, words
@@ -54,6 +54,7 @@ class Input:
     row: Any = None
     is_positive: bool = False
     because: str = ""
+    image: Image | None = None
 
     def argument(self, read: DataArgument, *, is_wrapped: bool = False) -> DataArgument:
         """The argument that was read from the method's parameters, as what the model takes.
@@ -66,6 +67,7 @@ class Input:
             container=self.container,
             features=self.features,
             width=self.width,
+            image=self.image,
             positional=read.positional or (is_wrapped and read.name != "X"),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
-from ..schema import Container, DataKind, Datatype, Feature, Finding, Parameter
+from ..schema import Container, DataKind, Datatype, Feature, Finding, Image, Parameter
 from .bytecode import usage_of
 from .callables import read_callable
 from .conventions import attribute_of, is_users_own
@@ -110,7 +110,14 @@ def _input(module: Any, call: Any, name: str) -> tuple[Input, str | None]:
             number_columns(width, nullable=False, dtype=dtype), width, f"the first {_name(first)}"
         ), dtype
     row = [1.0] * width if width is not None else _made_up_row(module, first, kinds)
-    return Input(DataKind.MATRIX, Container.NUMPY, row=row, because=f"{_name(first)}: rows of numbers"), dtype
+    because = f"{_name(first)}: rows of numbers"
+    return Input(DataKind.MATRIX, Container.NUMPY, row=row, because=because, image=_image(first, kinds)), dtype
+
+
+def _image(layer: Any, kinds: set[str]) -> Image | None:
+    """Pictures, of a layer that convolves so many channels in two dimensions as a picture has."""
+    channels = attribute_of(layer, "in_channels")
+    return Image(channels, channels_first=True) if "Conv2d" in kinds and channels in (1, 3, 4) else None
 
 
 def _name(layer: Any) -> str:

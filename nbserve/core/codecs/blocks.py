@@ -14,6 +14,7 @@ __all__ = [
     "Block",
     "Cells",
     "Grid",
+    "Picture",
     "Vector",
     "are_between",
     "moments_series",
@@ -38,6 +39,13 @@ class Block:
         """Its columns, which have no names."""
         array = self.array
         return Grid(None, [Cells(array[:, index]) for index in range(array.shape[1])], len(array))
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture, of Pillow's."""
+
+    content: Any
 
 
 class Vector:

@@ -10,10 +10,11 @@ import orjson
 from ...errors import BodyError, Fault, TooManyRows
 from ..schema import DataArgument, DataKind, Signature
 from .annotations import annotated
-from .blocks import Block, Grid
+from .blocks import Block, Grid, Picture
 from .body import parse_json
 from .call import Call, Placement
 from .faults import Faults, Loc
+from .images import Images
 from .intake import intake_of
 from .matrices import Matrix
 from .modelled import Modelled
@@ -81,7 +82,7 @@ class Decoder:
             remedy = f"Send JSON like {_example_text(self.signature)}"
             raise BodyError(error.problem, remedy, faults=error.faults) from None
 
-    def of_sent(self, sent: Block | Grid, arguments: Mapping[str, Any]) -> Call:
+    def of_sent(self, sent: Block | Grid | Picture, arguments: Mapping[str, Any]) -> Call:
         """The call of an array or of columns that were sent, and of the other arguments beside them."""
         assert self._data is not None
         assert self._intake is not None
@@ -169,6 +170,11 @@ def _decoders(signature: Signature) -> dict[str, Decode]:
 
 
 def _decoder(data: DataArgument) -> Decode:
+    decode = _rows_decoder(data)
+    return decode if data.image is None else Images(data, decode)
+
+
+def _rows_decoder(data: DataArgument) -> Decode:
     has_say = data.kind is DataKind.VALUE or (data.kind is DataKind.TABLE and data.annotation is not None)
     by_annotation = annotated(data.annotation) if has_say else None
     if by_annotation is None:

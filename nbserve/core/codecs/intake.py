@@ -12,6 +12,7 @@ from typing import Any
 from ..schema import Container, DataArgument, Datatype, Feature
 from .blocks import Block, Grid, Vector, plain_rows
 from .faults import Faults, Loc
+from .images import Images, ImagesIntake
 from .matrices import Matrix
 from .rows import Sheet, called, order_of, refuse_empty
 from .tables import Table, float_frame, is_float, pandas_column, polars_frame, text_dtype
@@ -22,11 +23,13 @@ __all__ = ["intake_of"]
 
 Sent = Block | Grid
 Decode = Callable[[Any, Loc, Faults], Any]
-Intake = Callable[[Sent, Loc, Faults], Any]
+Intake = Callable[[Any, Loc, Faults], Any]
 
 
 def intake_of(data: DataArgument, decode: Decode) -> Intake:
     """What reads the data argument from arrays and columns, as `decode` reads it from JSON."""
+    if isinstance(decode, Images):
+        return ImagesIntake(decode, intake_of(data, decode.rest))
     if isinstance(decode, Table):
         return TableIntake(data, decode) if decode.is_plain else PlainIntake(decode)
     if isinstance(decode, Matrix):

@@ -71,6 +71,14 @@ def _bare(schema: Schema, names: Names) -> list[Schema]:
 
 
 def _data(data: DataArgument) -> Schema:
+    if data.image is None:
+        return _rows_of(data)
+    one: Schema = {"type": "string", "contentEncoding": "base64", "description": "A PNG or JPEG, also as a data URL."}
+    forms = [one, {"type": "array", "items": one, "minItems": 1}]
+    return {"anyOf": [*forms, _rows_of(data)] if data.image.is_array else forms}
+
+
+def _rows_of(data: DataArgument) -> Schema:
     if data.kind is DataKind.TEXTS:
         return {"type": "array", "items": {"type": "string"}, "minItems": 1}
     by_row = annotated(data.annotation) if data.kind is DataKind.TABLE else None

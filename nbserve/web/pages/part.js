@@ -20,6 +20,7 @@ const FILTER_FROM = 24;
 
 /** @param {Method} method @param {() => void} onChange @returns {Part} */
 export function partFor(method, onChange) {
+  if (method.data.image) return imagePart(method);
   const makers = { table: tablePart, matrix: tablePart, texts: textsPart, value: valuePart };
   return makers[/** @type {"table"} */ (method.data.kind)](method, onChange);
 }
@@ -180,6 +181,54 @@ function textsPart(method) {
   };
   return { element, fields: () => [], read: readTexts, refuse: (problem) => refuseMore(field, problem) };
 }
+
+/** Pictures from files, or numbers as JSON where the model takes those. @param {Method} method @returns {Part} */
+function imagePart(method) {
+  const { name, image, kind } = method.data;
+  const input = h("input", { type: "file", accept: "image/png,image/jpeg", multiple: image.many });
+  /** @type {string[]} */
+  let pictures = [];
+  input.addEventListener("change", async () => {
+    pictures = await Promise.all([...input.files].map(dataUrl));
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  const wanted = [image.width && image.height ? `${image.width} × ${image.height} pixels` : "", "PNG or JPEG"].filter(Boolean);
+  const read = () => {
+    if (!pictures.length) throw new Error("Choose a picture.");
+    return image.many ? pictures : pictures[0];
+  };
+  const field = frame(name, { input, read }, wanted);
+  const files = {
+    element: field.element,
+    fields: () => [],
+    read: () => ({ value: readAll([field])[0], rows: null }),
+    refuse: (/** @type {string} */ problem) => refuseMore(field, problem),
+  };
+  if (kind !== "matrix") return files;
+  const numbers = valuePart(method);
+  let shown = files;
+  const choose = (/** @type {string} */ value) => {
+    shown = value === "files" ? files : numbers;
+    files.element.hidden = shown !== files;
+    numbers.element.hidden = shown !== numbers;
+  };
+  choose("files");
+  const choices = [
+    { value: "files", text: "Pictures" },
+    { value: "numbers", text: "Numbers" },
+  ];
+  const element = h("div", { className: "part" }, segmented("How to enter pictures", choices, "files", choose), files.element, numbers.element);
+  return { element, fields: () => [], read: () => shown.read(), refuse: (problem) => shown.refuse(problem) };
+}
+
+/** @param {Blob} file @returns {Promise<string>} */
+const dataUrl = (file) =>
+  new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
 
 /** @param {Method} method @returns {Part} */
 function valuePart(method) {

@@ -53,7 +53,7 @@ def accepted(accept: str) -> Medium | None:
     ranges = [_range(index, each) for index, each in enumerate(accept.split(",")) if each.strip()]
     if not ranges:
         return None
-    writable = [(JSON, None), *((medium.type, medium) for medium in MEDIA), *_aliases()]
+    writable = [(JSON, None), *((each.type, each) for each in MEDIA if each.is_answered), *_aliases()]
     rated = [(_rating(name, ranges), medium) for name, medium in writable]
     best, medium = max(rated, key=lambda each: each[0])
     if best[0] <= 0:
@@ -65,7 +65,7 @@ def accepted(accept: str) -> Medium | None:
 
 
 def _aliases() -> list[tuple[str, Medium | None]]:
-    return [("text/json", None), *((name, medium) for medium in MEDIA for name in medium.types[1:])]
+    return [("text/json", None), *((name, each) for each in MEDIA if each.is_answered for name in each.types[1:])]
 
 
 def _range(index: int, text: str) -> tuple[str, float, int]:

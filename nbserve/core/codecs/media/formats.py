@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import arrow, npy, parquet, separated
+from . import arrow, npy, parquet, pictures, separated
 from .medium import Medium
 
 __all__ = ["MEDIA"]
@@ -41,5 +41,14 @@ MEDIA = (
         read=parquet.read,
         write=parquet.write,
         needs="pyarrow",
+    ),
+    Medium(
+        title="a picture",
+        types=("image/png", "image/jpeg"),
+        read=pictures.read,
+        write=pictures.write,
+        needs="PIL",
+        extra="images",
+        is_answered=False,
     ),
 )

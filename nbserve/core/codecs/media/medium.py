@@ -10,7 +10,7 @@ from typing import Any
 
 from ....errors import BodyError, BodyTooLarge, Fault, MediaTypeError
 from ...schema import DataArgument, Signature
-from ..blocks import Block, Grid
+from ..blocks import Block, Grid, Picture
 from ..call import Call
 from ..decode import Decoder
 
@@ -39,16 +39,19 @@ class Medium:
 
     `read` gives what a body holds, for the data argument, and raises `BodyError` and `BodyTooLarge` only. `write` makes
     an answer's bytes, and raises `NotAcceptable` for one that the format cannot hold. `needs` names a library that has
-    to be installed. A body of up to `quick_bytes` is read in no time.
+    to be installed, with that `extra`. Without `is_answered` it is a format of requests alone. A body of up to
+    `quick_bytes` is read in no time.
     """
 
     title: str
     types: tuple[str, ...]
-    read: Callable[[Body, DataArgument], Block | Grid]
+    read: Callable[[Body, DataArgument], Block | Grid | Picture]
     write: Callable[[Any, Signature], bytes]
     needs: str | None = None
     quick_bytes: int = 0
     parameters: str = ""
+    extra: str = "arrow"
+    is_answered: bool = True
 
     @property
     def type(self) -> str:
@@ -70,7 +73,9 @@ class Medium:
 
     @property
     def remedy(self) -> str:
-        return f'Install it with pip install "jupyter-nbserve[arrow]", or use JSON: {self.needs} is not installed.'
+        return (
+            f'Install it with pip install "jupyter-nbserve[{self.extra}]", or use JSON: {self.needs} is not installed.'
+        )
 
 
 @dataclass(frozen=True, slots=True)
