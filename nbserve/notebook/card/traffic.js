@@ -28,7 +28,7 @@ export function traffic(ask) {
   let endpoint;
   let isOpen = false;
   let timer = 0;
-  const news = h("div", { class: "nbserve-notice", role: "status", hidden: "" });
+  const news = h("div", { class: "nbserve-reply", role: "status", hidden: "" });
   const note = h("p", { class: "nbserve-news" });
   const body = h("tbody");
   const heads = COLUMNS.map((name) => h("th", { scope: "col" }, name));
