@@ -24,7 +24,7 @@ AUTH_RESOURCE = "nbserve"
 
 _NUMBER = re.compile(r"[0-9a-f]{32}")
 
-WATCHING = re.compile(r"/[^/]+/(?:metadata|shares)/?")
+WATCHING = re.compile(r"/[^/]+/(?:metadata|shares|traffic)/?")
 """To look at what an endpoint does is no use of it."""
 
 

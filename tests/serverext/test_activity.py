@@ -16,15 +16,15 @@ from tests.serverext.real_jupyter import SERVED, JupyterServer, Kernel
 
 CULLED_AFTER_S = 12
 ROWS = {"X": [[1]]}
-WITHOUT_CARDS = "\nget_ipython().nbserve_session._cards.close()"
-"""What a live card publishes is activity of its kernel, too; here it is not to help."""
+WITH_CARD = "\nget_ipython().run_line_magic('serve', '')"
+"""A live card is shown, and is not to help."""
 
 
 def test_the_culler_stops_idle_kernels_and_none_that_serves(start_server: StartServer) -> None:
     server = start_server(
         f"--MappingKernelManager.cull_idle_timeout={CULLED_AFTER_S}", "--MappingKernelManager.cull_interval=1"
     )
-    asked, direct, streaming, watched = (server.start_kernel(SERVED + WITHOUT_CARDS) for _ in range(4))
+    asked, direct, streaming, watched = (server.start_kernel(SERVED + WITH_CARD) for _ in range(4))
     url, token = direct.ask("[nbserve.get('double').url, nbserve.get('double').token]")
     began, turn = monotonic(), Event()
     running = {watched.id}
@@ -38,7 +38,8 @@ def test_the_culler_stops_idle_kernels_and_none_that_serves(start_server: StartS
             assert user.post(asked.address("double/predict/"), json=ROWS).status_code == 200
             assert caller.predict([[1]]) == [[2]]
             assert next(lines) is not None
-            user.get(watched.address("double/metadata/"))
+            for looked_at in ("metadata", "traffic", "shares"):
+                user.get(watched.address(f"double/{looked_at}/"))
             user.get("nbserve/?no_track_activity=1")
             running = {each["id"] for each in user.get("api/kernels").json()}
     assert running == {asked.id, direct.id, streaming.id}
