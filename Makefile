@@ -65,6 +65,7 @@ bench: bench-kernel bench-peers
 
 bench-kernel: $(VENV)/test
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/start_cli.py
 	$(BIN)/python benchmarks/looking.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/beside.py

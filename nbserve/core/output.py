@@ -13,10 +13,12 @@ from collections import deque
 from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["Log", "catch_prints", "is_serving", "release_prints", "write_to", "writing_to"]
+__all__ = ["Log", "catch_prints", "is_serving", "mirror_logs", "release_prints", "write_to", "writing_to"]
 
 REMEMBERED_LINES = 1000
 LONGEST_LINE = 2000
+
+_mirror: Any = None
 
 _log: ContextVar[Log | None] = ContextVar("nbserve_log", default=None)
 
@@ -35,6 +37,8 @@ class Log:
             self._open = self._open[-LONGEST_LINE:]
             now = time.time()
             self._lines.extend((now, line[:LONGEST_LINE]) for line in lines)
+            if _mirror is not None:
+                _mirror.writelines(f"{line[:LONGEST_LINE]}\n" for line in lines)
         return len(text)
 
     def lines(self) -> list[str]:
@@ -89,6 +93,12 @@ def is_serving() -> bool:
 def write_to(log: Log) -> None:
     """From here on, what this thread or task prints goes to `log`."""
     _log.set(log)
+
+
+def mirror_logs(stream: Any) -> None:
+    """Write what goes to logs to `stream` as well, where nobody is there who could ask for them; None ends that."""
+    global _mirror
+    _mirror = stream
 
 
 def catch_prints() -> None:

@@ -64,6 +64,8 @@ class Session:
         about: Mapping[str, str] | None = None,
         session_token: str | None = None,
         settings: Callable[[], Mapping[str, Any]] = dict,
+        server_options: Mapping[str, Any] | None = None,
+        advise: Callable[[str], object] | None = None,
     ) -> None:
         from ..web.access import Access
         from ..web.resources import ResourceRoutes
@@ -77,7 +79,9 @@ class Session:
         self._resources = ResourceRoutes()
         self._settings = settings
         self._about = dict(about or {"version": __version__})
+        self._server_options = dict(server_options or {})
         self._is_watched = is_watched
+        self._tell_owner = advise
         self._tokens: dict[str, str] = {}
         self._keys: dict[str, str] = {}
         self._links = Links(self.registry, self._resources, self.access.meters)
@@ -384,6 +388,7 @@ class Session:
             has_side_door=certificate is not None or not (address.is_local or address.is_any),
             line=partial(Line, door=door),
             enter=partial(write_to, self.log),
+            **self._server_options,
         )
 
     def _announce(self, served: Served, resource: Any) -> None:
@@ -448,7 +453,9 @@ class Session:
         return config, environment
 
     def _advise(self, sentence: str) -> None:
-        if self._is_watched:
+        if self._tell_owner is not None:
+            self._tell_owner(sentence)
+        elif self._is_watched:
             print(sentence, file=sys.stderr)  # noqa: T201 - one line for the one who has just typed the path
         else:
             warnings.warn(sentence, stacklevel=4)

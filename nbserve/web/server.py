@@ -23,7 +23,7 @@ from ..errors import NbserveError, OptionError, PortTaken, ServerError
 from .address import LOOPBACK
 from .haste import haste
 
-__all__ = ["Server"]
+__all__ = ["Server", "bound"]
 
 THREAD_NAME = "nbserve:server"
 START_S = 10.0
@@ -38,7 +38,8 @@ class Server:
     With a side door it is also there on a port of the loopback, without TLS: `side_port`, else 0. The sockets are
     bound here, so the port is known and a taken one is an error at once: `PortTaken`, or `OptionError` for a host
     that is not this machine's. A server that does not start raises `ServerError`. `line` makes what speaks HTTP on a
-    connection. `enter` is called first in its thread (to tell whose output it prints).
+    connection. `enter` is called first in its thread (to tell whose output it prints). What is in flight at the end has
+    `grace_s` seconds. `listening` is a socket that listens already, in place of one of its own.
     """
 
     def __init__(
@@ -51,14 +52,17 @@ class Server:
         has_side_door: bool = False,
         line: Any = "auto",
         enter: Callable[[], None] | None = None,
+        grace_s: float = STOP_S,
+        listening: socket.socket | None = None,
     ) -> None:
-        doors = [(_bound(host, port or 0), tls)]
+        doors = [(bound(host, port or 0) if listening is None else listening, tls)]
         if has_side_door:
-            doors.append((_bound(LOOPBACK.number, 0), None))
+            doors.append((bound(LOOPBACK.number, 0), None))
         self._sockets = [listening for listening, _ in doors]
         self.host, self.port = self._sockets[0].getsockname()[:2]
         self.side_port: int = self._sockets[1].getsockname()[1] if has_side_door else 0
         self._pid = os.getpid()
+        self._grace_s = grace_s
         config = uvicorn.Config(
             app,
             http=line,
@@ -66,7 +70,7 @@ class Server:
             access_log=False,
             lifespan="off",
             ws="none",
-            timeout_graceful_shutdown=int(STOP_S) - 1,
+            timeout_graceful_shutdown=int(grace_s) - 1,
             server_header=False,
         )
         self._server = _Uvicorn(config, doors)
@@ -87,7 +91,7 @@ class Server:
         if self._pid != os.getpid():
             return
         self._server.should_exit = True
-        self._thread.join(STOP_S + 1)
+        self._thread.join(self._grace_s + 1)
         self._close_sockets()
 
     def abandon(self) -> None:
@@ -153,7 +157,7 @@ class _Uvicorn(uvicorn.Server):
 _living: weakref.WeakSet[Server] = weakref.WeakSet()
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

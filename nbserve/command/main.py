@@ -1,0 +1,116 @@
+"""The words of the command line; each command is one function, in a module that is imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from ..errors import NbserveError, OptionError
+from ..options import OPTIONS, Option, read_option
+from ..version import __version__
+
+__all__ = ["FAILED", "main"]
+
+FAILED, MISTYPED, INTERRUPTED = 1, 2, 130
+"""Exit codes: it could not be done; it was not understood; it was interrupted."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Carry out what was typed, and answer the exit code. Mistakes are one line, and never a traceback."""
+    try:
+        typed = list(sys.argv[1:] if words is None else words)
+        return int(nbserve.main(typed, prog_name="nbserve", standalone_mode=False, obj=typed) or 0)
+    except click.ClickException as error:
+        _tell(error.format_message())
+        return error.exit_code
+    except NbserveError as error:
+        _tell(str(error))
+        return FAILED
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:  # who has read enough has gone
+        sys.stderr.close()
+        return FAILED
+
+
+def _tell(sentence: str) -> None:
+    click.echo(f"nbserve: {sentence}", err=True)
+
+
+class _Read(click.ParamType[Any]):
+    """The value of an option of the table."""
+
+    def __init__(self, option: Option) -> None:
+        self.name = option.metavar or ""
+        self._option = option
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ARG002 - click's own signature
+        try:
+            read_option(self._option.name, value)
+        except OptionError as error:
+            raise click.UsageError(str(error)) from None
+        return value
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Every option of an endpoint, from the one table."""
+    for option in reversed(OPTIONS):
+        command = _option(option)(command)
+    return command
+
+
+def _option(option: Option) -> Callable[..., Any]:
+    if option.metavar is not None:
+        typed = _Read(option)
+        return click.option(f"--{option.label}", option.name, type=typed, metavar=option.metavar, help=option.help)
+    about = f"{option.flag}: {option.help}" if option.default else option.help
+    return click.option(f"--{option.label}/--no-{option.label}", option.name, default=None, help=about)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, message="%(version)s")
+def nbserve() -> None:
+    """Serve models over HTTP, without a notebook."""
+
+
+@nbserve.command()
+@click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, metavar="N", help="processes, each with its models")
+@_options
+@click.pass_obj
+def run(words: list[str], /, models: tuple[str, ...], workers: int, **given: Any) -> int:
+    """Serve each MODEL: the file or the address of one, or a file of settings (.yaml, .toml, .json).
+
+    They are loaded at once (--no-eager: with the first request), and listened for on port 8000. SIGTERM and Ctrl-C let
+    what is in flight be answered.
+    """
+    from .running import run as run_models
+
+    return run_models(models, {name: value for name, value in given.items() if value is not None}, workers, words)
+
+
+@nbserve.command()
+@click.argument("file")
+@click.option("--load", is_flag=True, help="load it, and look at the model itself")
+@click.option("--trust/--no-trust", default=None, help="loading the file may run the code in it")
+@click.option("--json", "as_json", is_flag=True, help="for a program")
+def inspect(file: str, load: bool, trust: bool | None, as_json: bool) -> int:
+    """Tell what FILE says about its model, without loading it."""
+    from .looking import inspect as look
+
+    return look(file, load=load, trust=trust, as_json=as_json)
+
+
+@nbserve.command()
+@click.argument("files", nargs=-1, required=True, metavar="CONFIG...")
+def validate(files: tuple[str, ...]) -> int:
+    """Check files of settings: every option, and that each model is there, of a known format, and trusted if need be.
+
+    Nothing is loaded. Exits with 1 where something is wrong.
+    """
+    from .looking import validate as check
+
+    return check(files)

@@ -1,0 +1,49 @@
+"""What is to be served: the words of the command line, as plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..configuration import Plan, is_configuration, read_configuration
+from ..errors import Conflict, OptionError
+from ..notebook.offer import Offer
+from ..notebook.session import Session
+from ..settings import GIVEN, Layer, Settings
+
+__all__ = ["offers_of", "plans_of"]
+
+Offered = tuple[Offer, Settings]
+
+
+def plans_of(words: Iterable[str]) -> list[Plan]:
+    """A plan for each endpoint: of a file of settings as many as it describes. Raises `OptionError`."""
+    plans: list[Plan] = []
+    for word in words:
+        if is_configuration(word):
+            plans += read_configuration(word).plans
+        else:
+            plans.append(Plan(Path(word).name, word, Layer(GIVEN, {})))
+    return plans
+
+
+def offers_of(session: Session, plans: Iterable[Plan], given: Mapping[str, Any]) -> list[Offered]:
+    """What can be served of the plans, with what was given to all of them; nothing is served or loaded yet.
+
+    Raises `OptionError`, `LoadError`, and `Conflict` for two of one name.
+    """
+    plans = list(plans)
+    if len(plans) > 1 and ("name" in given or "path" in given):
+        raise OptionError(f"One name cannot be that of {len(plans)} endpoints.", "Leave --name and --path away.")
+    offers = [_offer_of(session, plan, given) for plan in plans]
+    names = [settings.options.wanted_name or offer.name for offer, settings in offers]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Conflict(f"Two endpoints would be called {twice}.", "Name them in a file of settings.")
+    return offers
+
+
+def _offer_of(session: Session, plan: Plan, given: Mapping[str, Any]) -> Offered:
+    settings = session.settled(Layer(GIVEN, given), plan.layer)
+    return session.offer(plan.address, settings.options), settings

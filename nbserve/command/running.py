@@ -1,0 +1,105 @@
+"""``nbserve run``: models served in the foreground, until somebody says that it is enough."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from queue import SimpleQueue
+from types import FrameType
+from typing import Any, Self
+
+from ..core.output import mirror_logs
+from ..notebook.session import Session
+from ..options import environment_options
+from ..program import GRACE_S, TOKEN_VARIABLE
+from .plans import offers_of, plans_of
+
+__all__ = ["End", "run"]
+
+PORT = 8000
+
+FOREGROUND = {"port": PORT, "eager": True}
+"""What is different from a notebook, by default: the address is known, and whether the models can be loaded, too."""
+
+
+def run(models: Sequence[str], given: Mapping[str, Any], workers: int, words: Sequence[str]) -> int:
+    """Serve, and answer the exit code; `words` are what was typed. Raises `NbserveError` for what cannot be served."""
+    from . import workers as several
+
+    duty = several.Duty.of(os.environ)
+    if workers > 1 and duty is None:
+        return several.run(models, given, workers, words)
+    session = _session(None if duty is None else duty.listening)
+    with End(None if duty is None else duty.lifeline) as end:
+        try:
+            _serve(session, models, given)
+            _tell(session) if duty is None else duty.is_ready()
+            end.wait()
+            session.hosting.stop()  # first what is in flight is answered; then there is nothing left to ask
+        finally:
+            session.close()
+            mirror_logs(None)
+    return 0
+
+
+class End:
+    """SIGTERM, SIGINT, and the end of whoever started this process, in a block. The second signal ends at once."""
+
+    def __init__(self, lifeline: int | None = None) -> None:
+        self._told: SimpleQueue[None] = SimpleQueue()  # an Event's lock would be held by whom a signal interrupts
+        self._lifeline = lifeline
+
+    def __enter__(self) -> Self:
+        self._before = {each: signal.signal(each, self._hear) for each in (signal.SIGTERM, signal.SIGINT)}
+        if self._lifeline is not None:
+            threading.Thread(target=self._watch, args=(self._lifeline,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, before in self._before.items():
+            signal.signal(each, before)
+
+    def wait(self) -> None:
+        self._told.get()
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        self._told.put(None)
+
+    def _watch(self, lifeline: int) -> None:
+        os.read(lifeline, 1)
+        self._told.put(None)
+
+
+def _session(listening: socket.socket | None) -> Session:
+    mirror_logs(sys.stderr)
+    said = environment_options()
+    settings = {name: value for name, value in FOREGROUND.items() if name not in said}
+    return Session(
+        {},
+        session_token=os.environ.get(TOKEN_VARIABLE),
+        settings=lambda: settings,
+        server_options={"grace_s": GRACE_S, "listening": listening},
+        advise=_advise,
+    )
+
+
+def _serve(session: Session, models: Sequence[str], given: Mapping[str, Any]) -> None:
+    endpoints = [session.place(*each) for each in offers_of(session, plans_of(models), given)]
+    for endpoint in endpoints:
+        endpoint.load_if_eager()
+
+
+def _tell(session: Session) -> None:
+    needs_token = any(served.options.token for served in session.registry)
+    token = f"?token={session.access.session_token}" if needs_token else ""
+    names = ", ".join(served.name for served in session.registry)
+    print(f"Serving {names} on {session.url}{token}", flush=True)  # noqa: T201
+
+
+def _advise(sentence: str) -> None:
+    print(f"nbserve: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
