@@ -114,3 +114,19 @@ def validate(files: tuple[str, ...]) -> int:
     from .looking import validate as check
 
     return check(files)
+
+
+@nbserve.command("make-app")
+@click.argument("model", metavar="MODEL|CONFIG")
+@click.argument("folder", metavar="DIR")
+@click.option("--force", is_flag=True, help="replace files of the same names")
+@click.option("--copy/--no-copy", default=None, help="of an address: copy what is there, or write it down")
+@_options
+def make_app(model: str, folder: str, force: bool, copy: bool | None, **given: Any) -> int:
+    """Write a program of your own to DIR that serves the same: app.py, pinned requirements, a Dockerfile, the model."""
+    from ..making import make_app as made
+
+    options = {name: value for name, value in given.items() if value is not None}
+    for path in made(model, folder, force=force, copy=copy, **options):
+        click.echo(f"{path.parent.name}/{path.name}")
+    return 0

@@ -38,7 +38,7 @@ def say(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def test_help_names_the_commands_and_every_option(say: Say) -> None:
     code, told, _ = say("--help")
     assert code == 0
-    assert all(f"\n  {name} " in told for name in ("run", "inspect", "validate"))
+    assert all(f"\n  {name} " in told for name in ("run", "inspect", "validate", "make-app"))
     code, told, _ = say("run", "--help")
     assert code == 0
     for option in OPTIONS:
@@ -175,3 +175,15 @@ def test_what_is_typed_reaches_every_option(monkeypatch: pytest.MonkeyPatch) -> 
             main(["run", "m", f"--no-{option.label}"])
             assert heard == [{option.name: True}, {option.name: False}]
             heard.clear()
+
+
+def test_a_program_is_written_with_what_was_typed(say: Say, tmp_path: Path) -> None:
+    code, told, _ = say("make-app", "iris.joblib", "made", "--threads", "2", "--trust")
+    assert code == 0
+    assert "made/app.py" in told.splitlines()
+    text = (tmp_path / "made" / "app.py").read_text()
+    assert "app.serve(FOLDER / 'iris.joblib', name='iris', threads=2, trust=True)" in text
+    code, _, told = say("make-app", "iris.joblib", "made")
+    assert (code, "--force" in told, len(told.splitlines())) == (1, True, 1)
+    assert say("make-app", "iris.joblib", "made", "--force")[0] == 0
+    assert "threads" not in (tmp_path / "made" / "app.py").read_text()
