@@ -69,6 +69,12 @@ def test_the_cards_script_has_all_that_it_imports_and_imports_nothing() -> None:
     assert re.findall(r"^(?:import\b|export\b).*", module_of(ENTRY), re.MULTILINE) == ["export default { render };"]
 
 
+def test_the_card_takes_nothing_of_the_pages_that_reads_a_token_from_the_address() -> None:
+    """In a notebook that would be the Jupyter server's own."""
+    assert "wire.js" not in {path.name for path in modules_of(ENTRY)}
+    assert "location.search" not in module_of(ENTRY)
+
+
 def test_every_script_and_style_of_the_card_is_in_it() -> None:
     used = {path.stem for path in modules_of(ENTRY)}
     assert {path.stem for path in ENTRY.parent.iterdir()} - {"types"} <= used
