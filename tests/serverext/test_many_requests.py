@@ -110,6 +110,8 @@ def test_ten_thousand_requests_are_answered_rightly_whatever_the_notebook_does(j
     assert {version for _, version in callers.answered} == {1, 2, 3, 4}
     told = kernel.ask("nbserve.get('swapped').metadata()['counters']")
     assert told["errors"] == 0
+    if by == "link":
+        assert _uses(jupyter, kernel) == (callers.requests, callers.requests, 0)
     jupyter_log = jupyter.log.read_text()
     assert "Traceback" not in jupyter_log.partition(kernel.id)[2]
 
@@ -122,6 +124,13 @@ def _by_link(jupyter: JupyterServer, kernel: Kernel) -> Callers:
     with jupyter.client() as user:
         made = user.post(kernel.address("swapped/shares/"), json={"allow": True}).json()
     return Callers(made["link"].partition("#")[0], f"Bearer {made['token']}", REQUESTS["link"])
+
+
+def _uses(jupyter: JupyterServer, kernel: Kernel) -> tuple[int, int, int]:
+    """What the link was used for: requests, rows, errors."""
+    with jupyter.client() as user:
+        (share,) = user.get(kernel.address("swapped/shares/")).json()["shares"]
+    return share["uses"]["requests"], share["uses"]["rows"], share["uses"]["errors"]
 
 
 def _interrupt(jupyter: JupyterServer, kernel: Kernel) -> None:
