@@ -31,7 +31,7 @@ from .answers import (
 from .application import asking_route
 from .resources import ResourceRoutes
 from .resources.handlers import ResourceRoute
-from .tickets import WAIT_S
+from .tickets import LONGEST_WAIT_S, WAIT_S
 
 __all__ = ["describe", "describe_one"]
 
@@ -202,9 +202,14 @@ def _exchange(name: str) -> dict[str, Any]:
 def _result(name: str) -> dict[str, Any]:
     """The route of what came of requests with `?ticket=1`."""
     ticket = _parameter("ticket", "path", "As in the answer to the request.", {"type": "string"})
-    timeout = _parameter("timeout", "query", "Seconds to wait for it.", {"type": "number", "default": WAIT_S})
+    timeout = _parameter(
+        "timeout",
+        "query",
+        "Seconds to wait for it.",
+        {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT_S, "default": WAIT_S},
+    )
     missing = {404: "No ticket of this token, or one that is gone."}
-    faults = _ACCESS_FAULTS | missing | {408: "There is no result yet; ask again."}
+    faults = _ACCESS_FAULTS | missing | {408: "There is no result yet; ask again.", 422: "The timeout is none."}
     answer: dict[int, tuple[str, Any]] = {200: ("What the request would have been answered, or its error.", {})}
     get = _operation("Wait for a result", name, answer, faults)
     cancelled = {200: ("It is not wanted any more.", _ref(Cancelled))}

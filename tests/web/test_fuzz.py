@@ -61,12 +61,14 @@ def _is_ragged(answer: Any) -> bool:
 
 
 def _of_json(document: Any) -> Any:
-    """The document without the bodies that no schema describes."""
+    """The document without the bodies that no schema describes, and without tickets: they tell later what is wrong."""
     for operations in document["paths"].values():
         for operation in operations.values():
             content = operation.get("requestBody", {}).get("content", {})
             for kind in set(content) - {"application/json"}:
                 del content[kind]
+            if content:
+                operation["parameters"] = [each for each in operation["parameters"] if each["name"] != "ticket"]
     return document
 
 
