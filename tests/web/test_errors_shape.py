@@ -34,6 +34,11 @@ SLASHES = pytest.mark.parametrize("slash", ["", "/"], ids=["without slash", "wit
 EVERY_ROUTE = pytest.mark.parametrize("path", ROUTES)
 
 
+def body_for(path: str) -> dict[str, object]:
+    """Rows, but for the one route that takes something else, and nothing unknown."""
+    return {} if path == "/model/unload" else {"X": [[1, 2]]}
+
+
 class Model:
     """Two methods, so that nothing holds for the main one only."""
 
@@ -60,7 +65,7 @@ def user(shop: tuple[Session, Caller]) -> Caller:
 @EVERY_ROUTE
 @SLASHES
 def test_every_route_answers_with_and_without_the_last_slash(user: Caller, path: str, slash: str) -> None:
-    answer = user.request(ROUTES[path][0], path.rstrip("/") + slash or "/", json={"X": [[1, 2]]})
+    answer = user.request(ROUTES[path][0], path.rstrip("/") + slash or "/", json=body_for(path))
     assert answer.status_code == 200, answer.text
 
 
@@ -94,7 +99,7 @@ def test_every_route_refuses_every_other_verb_and_tells_which_it_answers(
     user: Caller, path: str, verb: str, slash: str
 ) -> None:
     allowed = (ROUTES | OPEN_ROUTES)[path]
-    answer = user.request(verb, path.rstrip("/") + slash or "/", json={"X": [[1, 2]]})
+    answer = user.request(verb, path.rstrip("/") + slash or "/", json=body_for(path))
     if verb in allowed:
         assert answer.status_code == 200
         return
