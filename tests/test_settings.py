@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from nbserve.errors import OptionError
-from nbserve.options import OPTIONS
+from nbserve.options import OPTIONS, environment_options
 from nbserve.settings import CONFIG, DEFAULT, ENVIRONMENT, GIVEN, Layer, OptionsView, Settings, settings_table
+from tests.test_options import GOOD
 
 
 def layered(given: Any = (), file: Any = (), config: Any = (), environment: Any = ()) -> Settings:
@@ -87,3 +88,19 @@ def test_a_view_reads_and_sets_options_as_attributes() -> None:
     with pytest.raises(AttributeError):
         _ = view.thread
     assert not hasattr(view, "_ipython_display_")
+
+
+TYPED = [(name, given, read) for name, given, read in GOOD if isinstance(given, str)]
+
+
+@pytest.mark.parametrize(("name", "given", "read"), TYPED, ids=str)
+def test_every_option_is_read_alike_wherever_it_is_said(name: str, given: str, read: Any) -> None:
+    option = next(each for each in OPTIONS if each.name == name)
+    assert getattr(Settings.of(Layer(GIVEN, {name: given})).options, name) == read
+    said = environment_options({option.variable: given})
+    assert said == ({name: given} if option.is_shared else {})
+    if option.is_shared:
+        for origin, told in ((ENVIRONMENT, said), (CONFIG, {name: given})):
+            settings = Settings.of(Layer(origin, told, is_shared=True))
+            assert getattr(settings.options, name) == read
+            assert settings.origin_of(name) == origin

@@ -89,9 +89,11 @@ def _session(listening: socket.socket | None) -> Session:
 
 
 def _serve(session: Session, models: Sequence[str], given: Mapping[str, Any]) -> None:
+    session.app.state.is_opening = True  # it listens already while it loads
     endpoints = [session.place(*each) for each in offers_of(session, plans_of(models), given)]
     for endpoint in endpoints:
         endpoint.load_if_eager()
+    session.app.state.is_opening = False
 
 
 def _tell(session: Session) -> None:

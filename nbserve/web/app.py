@@ -57,6 +57,7 @@ def create_app(
         title=title, version=version or "1", description=description, docs_url=None, redoc_url=None, openapi_url=None
     )
     app.state.registry = registry
+    app.state.is_opening = False
     app.state.log = log
     app.state.resources = resources
     app.state.stop = stop or registry.remove

@@ -221,9 +221,10 @@ async def health() -> Health:
 
 @session_routes.get("/ready", response_model=None)
 async def ready(request: Request) -> Response:
-    """503 while an endpoint cannot answer: it failed to load."""
+    """503 while an endpoint cannot answer: it failed to load, or a program has not yet served all that it is to."""
     registry: Registry = request.app.state.registry
-    is_ready = all(each.component.state != "failed" for each in registry)
+    is_opening: bool = request.app.state.is_opening
+    is_ready = not is_opening and all(each.component.state != "failed" for each in registry)
     return JSONResponse(Ready(ready=is_ready, endpoints=len(registry)).model_dump(), 200 if is_ready else 503)
 
 

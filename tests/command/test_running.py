@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -119,6 +120,29 @@ def test_a_model_that_hangs_and_many_signals_keep_nobody_from_ending_it(folder: 
         assert served.end(None)[0] in (0, -signal.SIGINT)
         with pytest.raises(httpx.TransportError):
             in_flight.result(START_S)
+
+
+def test_it_is_ready_when_everything_is_loaded(folder: Path) -> None:
+    for name in ("loading", "go"):
+        os.mkfifo(folder / name)
+    (folder / "slow_models.py").write_text('open("loading", "w").close(); open("go").close()\ndef slow(X): return X\n')
+    (folder / "slow.pkl").write_bytes(b"\x80\x04cslow_models\nslow\n.")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ("slow.pkl", "--trust", "--no-token", "--port", str(port))
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(_started, words, folder)
+        (folder / "loading").read_text()
+        ready = httpx.get(f"http://127.0.0.1:{port}/ready", trust_env=False, timeout=START_S)
+        assert (ready.status_code, ready.json()["ready"]) == (503, False)
+        assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, timeout=START_S).status_code == 200
+        (folder / "go").write_text("")
+        assert starting.result(START_S) == 200
+
+
+def _started(words: tuple[str, ...], folder: Path) -> int:
+    with running(*words, folder=folder) as served:
+        return served.get("ready").status_code
 
 
 def test_a_file_of_settings_is_served_and_flags_go_before_it(folder: Path) -> None:

@@ -372,3 +372,29 @@ def test_options_change_under_load_without_a_failed_request() -> None:
                 assert asked.acquire(timeout=PATIENCE_S)
     assert set(statuses) == {200}
     assert len(statuses) >= 160
+
+
+def test_the_request_schema_and_the_documents_change_at_once_under_load() -> None:
+    endpoint = Endpoint(LogisticRegression().fit(np.eye(3), [0, 1, 1]), name="m").serve()
+    before = _schema(endpoint)
+    assert "height" not in before
+    names = ("age", "height", "weight")
+    record = dict.fromkeys(names, 1.0)
+    assert post(endpoint, [record]).status_code == 422
+    with callers(endpoint, [[1.0, 2.0, 3.0]]) as (statuses, asked):
+        for _ in range(4):
+            endpoint.options.columns = [{"name": name, "type": "number"} for name in names]
+            endpoint.refresh()
+            assert "height" in _schema(endpoint)
+            assert post(endpoint, [record]).status_code == 200
+            endpoint.options.columns = None
+            endpoint.refresh()
+            assert _schema(endpoint) == before
+            for _ in range(4):
+                assert asked.acquire(timeout=PATIENCE_S)
+    assert set(statuses) == {200}
+
+
+def _schema(endpoint: Endpoint) -> str:
+    body = get(endpoint, "openapi.json")["paths"]["/m/predict/"]["post"]["requestBody"]
+    return str(body["content"]["application/json"]["schema"])
