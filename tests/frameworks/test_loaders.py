@@ -311,6 +311,16 @@ def test_what_cloudpickle_took_from_a_notebook_comes_back_without_it(tmp_path: P
     assert loaded(tmp_path / "mine.pkl").predict([[1, 2, 3]]) == [3]
 
 
+def test_code_that_another_python_has_taken_is_a_sentence(tmp_path: Path) -> None:
+    data = cloudpickle.dumps(lambda rows: [len(row) for row in rows])
+    whole = data[:2] + data[11:]  # without the frame, which counts bytes
+    at = whole.index(b"(K", whole.index(b"CodeType")) + 1
+    older = whole[:at] + whole[at + 2 :]  # one argument less for the code object, as in an older Python
+    (tmp_path / "mine.pkl").write_bytes(older)
+    with pytest.raises(LoadError, match=r"mine\.pkl holds code that cloudpickle took from another Python"):
+        loaded(tmp_path / "mine.pkl")
+
+
 # --- Flama
 
 

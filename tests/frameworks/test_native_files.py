@@ -25,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 
 from nbserve.core import loaders
 from nbserve.errors import LoadError
+from tests.client import opened
 from tests.models import iris_array, iris_target
 
 pytestmark = [
@@ -398,6 +399,18 @@ def test_weights_fill_the_class_that_is_named_and_run_no_code(name: str, tmp_pat
     again = loaders.load(path, model_class=model_class).model
     assert not again.training
     assert same(answers(again), answers(model))
+
+
+def test_weights_are_served_with_a_class_of_the_notebook(tmp_path: Path) -> None:
+    torch.save(net().state_dict(), tmp_path / "weights.pt")
+    with opened({"Net": Net}) as (session, caller):
+        with pytest.raises(LoadError, match="--model-class Net"):
+            session.serve(str(tmp_path / "weights.pt"), {})
+        with pytest.raises(LoadError, match=r"There is no class 'Nte'\. Did you mean 'Net'"):
+            session.serve(str(tmp_path / "weights.pt"), {"model_class": "Nte"})
+        session.serve(str(tmp_path / "weights.pt"), {"name": "m", "model_class": "Net"})
+        answered = caller.predict("/m/predict", json=X[:3].tolist())
+    assert np.array_equal(np.array(answered, np.float32), answers(net())[:3])
 
 
 def test_tied_weights_that_safetensors_keeps_once_are_filled_both(tmp_path: Path) -> None:

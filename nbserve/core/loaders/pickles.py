@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ...errors import LoadError
+from ..blame import reason_of
 from .library import fetched
 from .loader import Loaded, Look, Reading
 from .opcodes import named_type, pickled_type, sklearn_version
@@ -19,6 +21,7 @@ ANCIENT = (b"ccopy_reg\n_reconstructor\n", b"ccopyreg\n_reconstructor\n")
 """Protocols 0 and 1 have no mark of their own; of objects they begin so."""
 
 JOBLIB = "joblib.numpy_pickle"
+CLOUDPICKLED_CODE = (b"cloudpickle", b"CodeType")
 TAIL_BYTES = 4096
 
 
@@ -45,6 +48,13 @@ def load_pickle(reading: Reading) -> Loaded:
             read_on(file)
     except _NotPlain:  # what tells was far from the beginning, behind a vocabulary perhaps
         return load_joblib(reading)
+    except TypeError as error:
+        if not (all(mark in reading.look.content for mark in CLOUDPICKLED_CODE) and _is_of_unpickler(error)):
+            raise
+        raise LoadError(
+            f"{reading.path.name} holds code that cloudpickle took from another Python ({reason_of(error)}).",
+            "Save it again with the version that is used here: no other one's code can be read.",
+        ) from error
     return loaded
 
 
@@ -74,6 +84,14 @@ class _Unpickler(pickle.Unpickler):
         except AttributeError as error:
             error.name, error.obj = name, sys.modules.get(module)
             raise
+
+
+def _is_of_unpickler(error: TypeError) -> bool:
+    """Whether it was raised while an object was put together, and not by code of the object's own."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and place.tb_frame.f_code.co_filename == __file__
 
 
 def _suffixes(path: Path) -> set[str]:
