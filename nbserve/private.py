@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import socket
 import stat
 from collections.abc import Iterator
@@ -49,12 +50,17 @@ def is_part(word: str) -> bool:
 
 
 def write(path: Path, record: DataclassInstance) -> None:
-    """Whoever reads meanwhile finds the record before, or this. Raises OSError."""
+    """Whoever reads meanwhile finds the record before, or this, and so does who writes meanwhile. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    written = path.parent / f".{os.getpid()}-{path.stem}"
-    with secure_write(str(written)) as file:
-        json.dump(asdict(record), file)
-    written.replace(path)
+    # a name of its own for each: threads write at once, and so do containers whose processes have the same id
+    written = path.parent / f".{secrets.token_hex(8)}-{path.stem}"
+    try:
+        with secure_write(str(written)) as file:
+            json.dump(asdict(record), file)
+        written.replace(path)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
 
 
 def read(path: Path, kind: type[R]) -> R | None:

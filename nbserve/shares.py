@@ -1,9 +1,10 @@
 """Shares: what links open, in private files that the kernel and the Jupyter server read.
 
 A share opens one endpoint to whoever has its token, which is stored nowhere: its digest is. The record is written by
-the kernel that made it, and belongs to the notebook: when that serves the same name again, from another kernel, it
-takes its shares along. What a share was used for is a file of its own, since it is written often, and by the kernel
-alone.
+the kernel that made it, and once more when it is revoked: nothing else changes it, so that no revocation is ever lost
+to somebody who writes at the same time. It belongs to the notebook: when that serves the same name again, from another
+kernel, it takes its shares along, and where they lead is a file of its own. So is what a share was used for, which is
+written often, and by the kernel alone.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ __all__ = [
 KEPT_S = 30 * 24 * 3600.0
 """So long after its end, a link's owner can still see what it was used for, and its visitor why it does not open."""
 
-_RECORDS, _USES = "shares", "uses"
+_RECORDS, _LEADS, _USES = "shares", "leads", "uses"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,13 @@ class Use:
     last_used: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """Which kernel a share leads to, when that is not the one that made it."""
+
+    kernel_id: str
+
+
 def new_share(**given: object) -> tuple[Share, str]:
     """A share that is recorded from now on, and its token, which nobody will be told again. Raises OSError."""
     token = secrets.token_urlsafe(24)
@@ -98,12 +106,12 @@ def find_share(share_id: str) -> Share | None:
     if not is_part(share_id):
         return None
     share = read(_path(share_id), Share)
-    return share if share is not None and share.id == share_id else None
+    return _led(share) if share is not None and share.id == share_id else None
 
 
 def shares() -> Iterator[Share]:
     """All of this user, the newest first."""
-    found = [share for path, share in read_all(folder(_RECORDS), Share) if share.path == path]
+    found = [_led(share) for path, share in read_all(folder(_RECORDS), Share) if share.path == path]
     yield from sorted(found, key=lambda share: share.created, reverse=True)
 
 
@@ -116,17 +124,20 @@ def revoke_share(share: Share) -> Share:
     return revoked
 
 
-def adopt_shares(name: str, kernel_id: str, notebook: str) -> None:
-    """The notebook serves the name again, in this kernel: its links lead here. Raises OSError.
+def adopt_shares(name: str, kernel_id: str, notebook: str) -> list[Share]:
+    """The notebook serves the name again, in this kernel: its links lead here; tells which. Raises OSError.
 
     They stay where they are as long as the kernel that they lead to serves it still.
     """
+    adopted = []
     for share in shares():
         if share.name != name or share.kernel_id == kernel_id or not share.is_of(kernel_id, notebook):
             continue
         before = find(share.kernel_id, name)
         if before is None or before.is_stale:
-            write(share.path, replace(share, kernel_id=kernel_id))
+            write(_lead_of(share.id), _Lead(kernel_id))
+            adopted.append(replace(share, kernel_id=kernel_id))
+    return adopted
 
 
 def use_of(share_id: str) -> Use:
@@ -143,13 +154,22 @@ def sweep_shares() -> None:
     now = time.time()
     for share in shares():
         if now - (share.revoked or share.until) > KEPT_S:
-            for path in (share.path, folder(_USES) / f"{share.id}.json"):
+            for path in (share.path, _lead_of(share.id), folder(_USES) / f"{share.id}.json"):
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
 
 
 def _path(share_id: str) -> Path:
     return folder(_RECORDS) / f"{share_id}.json"
+
+
+def _lead_of(share_id: str) -> Path:
+    return folder(_LEADS) / f"{share_id}.json"
+
+
+def _led(share: Share) -> Share:
+    lead = read(_lead_of(share.id), _Lead)
+    return share if lead is None else replace(share, kernel_id=lead.kernel_id)
 
 
 def _digest(token: str) -> str:

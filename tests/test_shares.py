@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,33 @@ def test_what_it_was_used_for_is_a_file_of_its_own_and_survives() -> None:
     assert use_of(share.id) == Use(3, 7, 1, 2, 12.5)
 
 
+def test_threads_that_write_one_record_at_once_leave_a_whole_one_and_nothing_beside(folder: Path) -> None:
+    share, _ = made()
+
+    def wrote(number: int) -> int:
+        write_use(share.id, Use(number))
+        return use_of(share.id).requests
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(wrote, range(1, 401)))
+    assert [path.name for path in (folder / "uses").iterdir()] == [f"{share.id}.json"]
+
+
+def test_a_write_that_is_interrupted_leaves_what_was_there_and_nothing_beside(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share, _ = made()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nbserve.private.json.dump", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        revoke_share(share)
+    assert find_share(share.id) == share
+    assert list((folder / "shares").iterdir()) == [share.path]
+
+
 # --- whose it is
 
 
@@ -166,6 +194,30 @@ def test_the_notebook_takes_its_links_along_to_another_kernel() -> None:
     moved = find_share(share.id)
     assert moved == replace(share, kernel_id="k2")
     assert moved.opens_with(token)
+
+
+def test_who_takes_a_link_along_does_not_undo_that_it_was_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    share, _ = made()
+
+    def revoked_meanwhile(kernel_id: str, name: str) -> None:
+        revoke_share(share)
+
+    monkeypatch.setattr("nbserve.shares.find", revoked_meanwhile)
+    adopt_shares("iris", "k2", "/home/a.ipynb")
+    found = find_share(share.id)
+    assert found is not None
+    assert found.revoked
+    assert found.kernel_id == "k2"
+
+
+def test_who_revokes_what_he_saw_before_it_was_taken_along_revokes_it() -> None:
+    share, _ = made()
+    adopt_shares("iris", "k2", "/home/a.ipynb")
+    revoke_share(share)
+    found = find_share(share.id)
+    assert found is not None
+    assert found.revoked
+    assert list(shares()) == [found]
 
 
 @pytest.mark.parametrize(
