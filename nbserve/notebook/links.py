@@ -12,7 +12,7 @@ from ..core.registry import Registry
 from ..core.served import Served
 from ..errors import NotFound, OptionError, ServerError, SharingOff, nearest
 from ..servers import JupyterServer, allow_sharing, own_server
-from ..shares import Share, adopt_shares, new_share, revoke_share, shares, sweep_shares
+from ..shares import Share, adopt_shares, new_share, revoke_share, shares, sweep_shares, use_of
 from ..terms import terms_from
 from ..web.meters import Meters
 from ..web.resources import ResourceRoutes
@@ -80,7 +80,8 @@ class Links:
         kernel = kernel_id()
         if kernel is not None:
             with contextlib.suppress(OSError):  # the endpoint is served all the same; only its old links are not
-                adopt_shares(name, kernel, notebook())
+                for share in adopt_shares(name, kernel, notebook()):
+                    self._meters.forget(share.id)
 
     def _check_methods(self, served: Served, methods: Sequence[str]) -> None:
         """Raises `OptionError` for one that the endpoint does not have, as far as that is known."""
@@ -96,7 +97,7 @@ class Links:
         return [] if kernel is None else [share for share in shares() if share.is_of(kernel, notebook())]
 
     def _entry(self, share: Share, server: JupyterServer | None) -> dict[str, Any]:
-        use = self._meters.use_of(share.id)
+        use = self._meters.use_of(share.id) if share.kernel_id == kernel_id() else use_of(share.id)
         return {
             "id": share.id,
             "name": share.name,

@@ -202,6 +202,7 @@ class Session:
             self.access.forget(name)
             self._told.pop(name, None)
             self._resources.remove(name)
+        self.access.meters.write()  # before another kernel of the notebook takes its links along
         withdraw_endpoint(name)
         served.tickets.close()
         self._retire(served)

@@ -114,6 +114,7 @@ class Meters:
         self._timer: threading.Timer | None = None
         self._pid = os.getpid()
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
 
     def of(self, share_id: str, endpoint: str) -> Meter:
         """Raises `TokenRefused` when there is no such share of that endpoint."""
@@ -127,13 +128,32 @@ class Meters:
         meter = self._meters.get(share_id)
         return use_of(share_id) if meter is None else meter.use
 
+    def write(self) -> None:
+        """Write what was counted since."""
+        self._timer = None
+        if os.getpid() != self._pid:  # a fork's: the counts are its parent's
+            return
+        with self._writing:
+            for share_id, meter in list(self._meters.items()):
+                use = meter.use
+                if self._written.get(share_id) != use:
+                    with suppress(OSError):  # it is counted on, and written next time
+                        write_use(share_id, use)
+                        self._written[share_id] = use
+
+    def forget(self, share_id: str) -> None:
+        """Another kernel may have counted meanwhile: what that has written is gone on with."""
+        with self._lock:
+            self._meters.pop(share_id, None)
+            self._written.pop(share_id, None)
+
     def close(self) -> None:
         """Write what was counted."""
         with self._lock:
             timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-        self._write()
+        self.write()
         atexit.unregister(self.close)
 
     def _found(self, share_id: str) -> Meter | None:
@@ -148,21 +168,10 @@ class Meters:
 
     def _note(self) -> None:
         if self._timer is None:
-            timer = threading.Timer(WRITTEN_EVERY_S, self._write)
+            timer = threading.Timer(WRITTEN_EVERY_S, self.write)
             timer.name, timer.daemon = "nbserve:uses", True
             self._timer = timer
             timer.start()
-
-    def _write(self) -> None:
-        self._timer = None
-        if os.getpid() != self._pid:  # a fork's: the counts are its parent's
-            return
-        for share_id, meter in list(self._meters.items()):
-            use = meter.use
-            if self._written.get(share_id) != use:
-                with suppress(OSError):  # it is counted on, and written next time
-                    write_use(share_id, use)
-                    self._written[share_id] = use
 
 
 def metered(send: Send, meter: Meter) -> Send:

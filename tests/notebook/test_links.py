@@ -14,6 +14,7 @@ from nbserve.notebook import announcing, links
 from nbserve.notebook.link_views import link_html, link_text, links_html, links_text
 from nbserve.notebook.session import Session
 from nbserve.servers import announce_server, withdraw_server
+from tests.client import opened
 from tests.conftest import Serve
 
 
@@ -106,6 +107,33 @@ def test_a_link_outlives_its_endpoint_and_leads_to_the_next(serve: Serve, sessio
     ep.stop()
     assert [each["id"] for each in session.shares("double")] == [made["id"]]
     assert [each["id"] for each in serve(double).shares()] == [made["id"]]
+
+
+def test_what_a_link_was_used_for_goes_with_it_to_another_kernel_and_back(
+    serve: Serve, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_kernel(kernel: str) -> None:
+        for module in (announcing, links):
+            monkeypatch.setattr(module, "kernel_id", lambda: kernel)
+
+    made = serve(double).share(allow=True, rows=10)
+    session.access.meters.of(made["id"], "double").take(4)
+    session.unserve("double")
+    in_kernel("k2")
+    with opened() as (other, _):
+        other.serve(double, {})
+        meter = other.access.meters.of(made["id"], "double")
+        assert meter.use.rows == 4
+        meter.take(5)
+        other.access.meters.write()
+        in_kernel("k1")
+        assert session.shares()[0]["uses"]["rows"] == 9
+        in_kernel("k2")
+        other.unserve("double")
+    in_kernel("k1")
+    serve(double)
+    assert session.access.meters.of(made["id"], "double").use.rows == 9
+    assert session.shares()[0]["uses"]["rows"] == 9
 
 
 # --- as they are shown
