@@ -112,17 +112,16 @@ class Door:
     async def _answer(
         self, served: Served | None, method: str, scope: Scope, receive: Receive, send: Send, meter: Meter | None = None
     ) -> None:
-        if served is None or not self._is_call(served, method, scope):
-            await self._to_fastapi(scope, receive, send if meter is None else metered(send, meter))
-        elif scope["method"] == "POST":
+        is_call = served is not None and self._is_call(served, method, scope)
+        if served is not None and is_call and scope["method"] == "POST":
             if self.app.users_errors:
                 scope["nbserve.raises"] = self.app.users_errors
             call = predict_later if wants_ticket(scope) else predict
             await call(served, method, scope, receive, send, self.patience_of(served), meter)
-        elif method in served.methods:
+        elif served is not None and is_call and method in served.methods:
             raise MethodNotAllowed(f"{served.name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
         else:
-            await self._to_fastapi(scope, receive, send)
+            await self._to_fastapi(scope, receive, send if meter is None else metered(send, meter))
 
     async def _guarded(
         self, served: Served, method: str, scope: Scope, receive: Receive, send: Send, meter: Meter | None

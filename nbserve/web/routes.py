@@ -257,6 +257,8 @@ def is_listing(scope: Scope) -> bool:
 
 
 def is_public(scope: Scope) -> bool:
-    """Whether a path says nothing about any model, and so needs no token."""
+    """Whether a path says nothing about any model, and so needs no token to be looked at."""
     path: str = scope["path"]
+    if scope["method"] not in ("GET", "HEAD"):
+        return False
     return path.rstrip("/") in ("/health", "/ready", "/favicon.ico") or path.startswith("/_pages/")

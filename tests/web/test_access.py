@@ -255,6 +255,17 @@ def test_no_way_round_leads_from_an_open_path_to_a_model(stranger: Caller, path:
     assert b'"model"' not in answer
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready/", "/_pages/mine", "/_pages/a/b"])
+@pytest.mark.parametrize("verb", ["POST", "PUT", "DELETE"])
+def test_an_open_path_is_open_to_look_at_and_leads_to_no_route_of_the_users(
+    session: Session, serve: Serve, caller: Caller, path: str, verb: str
+) -> None:
+    serve(echo)
+    session.app.add_api_route("/{rest:path}", lambda: "mine", methods=["POST", "PUT", "DELETE"])
+    assert_error(caller.request(verb, path, token=None), 401, "token_missing")
+    assert caller.request(verb, path).json() == "mine"
+
+
 def test_a_route_of_the_users_needs_a_token_while_any_endpoint_does(serve: Serve, caller: Caller) -> None:
     closed = serve(echo, name="closed")
     serve(echo, name="open", token=False)

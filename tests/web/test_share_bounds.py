@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fastapi import Depends
 
+from nbserve import ModelComponent
 from nbserve.notebook.session import Session
 from nbserve.shares import new_share
 from tests.client import Caller, assert_error
@@ -80,6 +81,23 @@ def test_rows_hold_for_calls_that_share_a_run(ask: Callable[..., Ask]) -> None:
         answers = list(pool.map(lambda _: asked("POST", "predict/", json={"X": [[1.0]] * 3}), range(60)))
     assert [answer.status_code for answer in answers].count(200) == 6
     assert {answer.status_code for answer in answers} == {200, 403}
+
+
+class Unseen(ModelComponent):
+    """Nobody knows its methods before it is loaded."""
+
+    def load_model(self) -> None:
+        self.model = echo
+
+
+def test_rows_hold_for_routes_beside_a_model_that_was_never_seen(
+    session: Session, serve: Serve, ask: Callable[..., Ask]
+) -> None:
+    serve(Unseen(), name="echo")
+    assert not session.registry["echo"].is_described
+    session.app.add_api_route("/echo/mine/", lambda: "mine")
+    two = ask(rows=2)
+    assert [two("GET", "mine/").status_code for _ in range(3)] == [200, 200, 410]
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 5])
