@@ -38,8 +38,8 @@ class Endpoint(Configured):
 
     `Endpoint(model, **options)` does nothing but check the options. `load` brings the model into memory and looks at
     it: from then on it can be asked, in this process. `serve` answers for it over HTTP, loaded or not; `nbserve.serve`
-    is both steps in one. Until it is served it holds the model; then it refers to it by name only: it follows a swap,
-    and keeps nothing in memory. Thread-safe.
+    is both steps in one. Until it is served it keeps the model, loaded or not; then it refers to it by name only: it
+    follows a swap, and keeps nothing in memory. Thread-safe.
 
     Raises `OptionError`.
     """
@@ -73,8 +73,7 @@ class Endpoint(Configured):
             else:
                 self._name = session.place(session.offer(self._model, settings.options), settings).name
             self._session, self._prepared = session, None
-            if not isinstance(self._given, (str, os.PathLike)):
-                self._given = None
+            self._let_go()
         self.load_if_eager()
         return self
 
@@ -136,6 +135,7 @@ class Endpoint(Configured):
             if self._session is None and self._prepared is None:
                 self._prepared = Prepared.of(_session_here(), self._model, self._settings)
                 self._name = self._prepared.served.name
+                self._let_go()
         self._served.load()
         self._changed()
 
@@ -278,6 +278,11 @@ class Endpoint(Configured):
 
     def _tell(self, settings: Settings) -> None:
         self._settings, self._name = settings, settings.options.wanted_name or ""
+
+    def _let_go(self) -> None:
+        """Somebody else holds the model now; an address may be of use again."""
+        if not isinstance(self._given, (str, os.PathLike)):
+            self._given = None
 
     def _settings_now(self) -> Settings:
         return self._settings if self._session is None else self._session.settings(self._name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,8 +94,9 @@ class Household:
                 return each.lane
         return None
 
-    def live_objects(self) -> list[LiveObject]:
-        sources = (served.component.source for served in self._registry)
+    def live_objects(self, prepared: Iterable[Served]) -> list[LiveObject]:
+        """The sources of all that is served, and of what is prepared to be."""
+        sources = (served.component.source for served in (*self._registry, *prepared))
         return [source for source in sources if isinstance(source, LiveObject)]
 
     def close(self) -> None:

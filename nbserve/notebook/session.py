@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -86,6 +87,7 @@ class Session:
         self._keys: dict[str, str] = {}
         self._links = Links(self.registry, self._resources, self.access.meters)
         self._told: dict[str, Told] = {}
+        self._prepared: weakref.WeakSet[Served] = weakref.WeakSet()
         self._cards = Cards(self.snapshot, self.obey, self.ask, can_show=has_widgets)
         self._app: Application | None = None
         self.hosting = Hosting(self.registry, self._start_server if has_server else None)
@@ -139,7 +141,9 @@ class Session:
         """What can be asked in this process, and is not served yet."""
         name = settings.options.wanted_name or offer.name
         catch_prints()
-        return self._made(name, offer, settings.options, self._coroutines(name, settings.options, None), None)
+        served = self._made(name, offer, settings.options, self._coroutines(name, settings.options, None), None)
+        self._prepared.add(served)
+        return served
 
     def place(self, offer: Offer, settings: Settings) -> Endpoint:
         """Serve what was offered. Raises `NbserveError`s, and changes nothing then."""
@@ -273,7 +277,7 @@ class Session:
     def after_execution(self, *_: object) -> None:
         """Code of the user's has run, be it a cell, a widget's callback or a front end's question."""
         self._cards.is_busy = False
-        for source in self._household.live_objects():
+        for source in self._household.live_objects(self._prepared):
             source.settle()
 
     def after_cell(self, *_: object) -> None:

@@ -398,3 +398,17 @@ def test_the_request_schema_and_the_documents_change_at_once_under_load() -> Non
 def _schema(endpoint: Endpoint) -> str:
     body = get(endpoint, "openapi.json")["paths"]["/m/predict/"]["post"]["requestBody"]
     return str(body["content"]["application/json"]["schema"])
+
+
+def test_what_is_unloaded_before_it_is_served_is_let_go_of_with_the_notebooks_variable(shell: Any) -> None:
+    shell.variables["model"] = model = Model()
+    endpoint = Endpoint(model, name="m")
+    endpoint.load()
+    alive = weakref.ref(model)
+    del model
+    endpoint.unload()
+    assert alive() is not None
+    shell.run("del model").check()
+    gc.collect()
+    assert alive() is None
+    assert endpoint.predict([[1]]) == [[1]]
