@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from ipaddress import ip_address
 from typing import Any
 
+from . import readers
 from .columns import columns_from, row_from
 from .errors import OptionError, nearest
 
@@ -30,13 +28,6 @@ ENVIRONMENT = "NBSERVE_"
 
 PASSWORD_VARIABLE = f"{ENVIRONMENT}KEYFILE_PASSWORD"
 """Where the password of an encrypted key is, and no option: what is typed into a cell is saved with the notebook."""
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?")
-
-RESERVED_NAMES = frozenset({"docs", "favicon.ico", "health", "metrics", "openapi.json", "ready", "redoc"})
-"""First parts of a path that the server itself answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,201 +63,68 @@ class Option:
         return ENVIRONMENT + self.label.replace("-", "_").upper()
 
 
-def _name(given: Any) -> str:
-    if not isinstance(given, str) or not _NAME.fullmatch(given):
-        raise ValueError("letters, digits, '_', '-' and '.', beginning with a letter or digit, 64 at most")
-    if given in RESERVED_NAMES:
-        raise ValueError(f"a name other than {', '.join(sorted(RESERVED_NAMES))}")
-    return given
-
-
-def _path(given: Any) -> str:
-    """``/model``, the same as the name ``model``."""
-    if not isinstance(given, str) or not given.strip("/"):
-        raise ValueError("a path of one part, such as /model")
-    return _name(given.removeprefix("/").removesuffix("/"))
-
-
-def _host(given: Any) -> str:
-    """``0.0.0.0``, ``[::1]``, ``localhost``: whose it is, is seen when it is listened on."""
-    host = given.removeprefix("[").removesuffix("]") if isinstance(given, str) else ""
-    try:
-        if ":" in host and "%" not in host:
-            return str(ip_address(host))
-        if _HOST.fullmatch(host):
-            return host
-    except ValueError:
-        pass
-    raise ValueError("a number or a name of this machine, such as 0.0.0.0 (for all that it has) or localhost")
-
-
-def _file(given: Any) -> str:
-    path = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise ValueError("the path of a PEM file")
-    return os.path.expanduser(path)  # noqa: PTH111 - it stays as it was typed
-
-
-def _integer(least: int, most: int) -> Callable[[Any], int]:
-    def read(given: Any) -> int:
-        allowed = f"a whole number from {least} to {most}"
-        if isinstance(given, bool) or not isinstance(given, (int, str)):
-            raise ValueError(allowed)
-        try:
-            number = int(given)
-        except ValueError:
-            raise ValueError(allowed) from None
-        if not least <= number <= most:
-            raise ValueError(allowed)
-        return number
-
-    return read
-
-
-_TIME_UNITS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_SIZE_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
-
-
-def _quantity(units: Mapping[str, float], allowed: str) -> Callable[[Any], float]:
-    def read(given: Any) -> float:
-        try:
-            quantity = _number(given, units)
-        except (OverflowError, ValueError):
-            raise ValueError(allowed) from None
-        if not 0 < quantity < math.inf:
-            raise ValueError(allowed)
-        return quantity
-
-    return read
-
-
-def _number(given: Any, units: Mapping[str, float]) -> float:
-    """Raises ValueError, OverflowError."""
-    if isinstance(given, bool):
-        raise ValueError
-    if isinstance(given, (int, float)):
-        return float(given)
-    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)", str(given).strip().lower())
-    if found is None or found[2] not in units:
-        raise ValueError
-    return float(found[1]) * units[found[2]]
-
-
-_time = _quantity(_TIME_UNITS, "a time above 0, such as 30s, 500ms or 2m")
-
-
-def _size(given: Any) -> int:
-    allowed = "a size of 1 byte or more, such as 64MiB or 500kB"
-    size = _quantity(_SIZE_UNITS, allowed)(given)
-    if size < 1:
-        raise ValueError(allowed)
-    return int(size)
-
-
-def _budget(given: Any) -> int:
-    """0 is none."""
-    is_none = given == "none" or (type(given) is int and given == 0)
-    return 0 if is_none else _size(given)
-
-
-def _folder(given: Any) -> str:
-    if not isinstance(given, (str, os.PathLike)) or not os.fspath(given) or "\0" in str(given):
-        raise ValueError("the path of a folder")
-    return str(os.fspath(given))
-
-
-def _switch(given: Any) -> bool:
-    read = _WORDS.get(given.strip().lower()) if isinstance(given, str) else given
-    if not isinstance(read, bool):
-        raise ValueError("True or False")
-    return read
-
-
-_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-
-def _choice(*choices: str) -> Callable[[Any], str]:
-    def read(given: Any) -> str:
-        if given not in choices:
-            raise ValueError(" or ".join(map(repr, choices)))
-        return str(given)
-
-    return read
-
-
-def _names(given: Any) -> tuple[str, ...]:
-    """``age,name``, or the names in a list."""
-    allowed = "names of fields, separated by commas, such as age,name"
-    names = given.split(",") if isinstance(given, str) else given
-    if not isinstance(names, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in names):
-        raise ValueError(allowed)
-    read = tuple(sorted({name.strip() for name in names}))
-    if not read or "" in read:
-        raise ValueError(allowed)
-    return read
-
-
-_CLASS = re.compile(r"[A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)*")
-
-
-def _model_class(given: Any) -> Any:
-    """A class, a function, or the name of one: it is looked up when the model is served."""
-    if isinstance(given, str) and _CLASS.fullmatch(given.strip()):
-        return given.strip()
-    if isinstance(given, str) or not callable(given):
-        raise ValueError("a class or a function that makes the model, or the name of one, such as Net or package.Net")
-    return given
-
-
-DTYPES = (
-    "float32",
-    "float64",
-    "float16",
-    "bool",
-    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
-)
-
-_batch_word = _choice("auto", "on", "off")
-
-
-def _batch(given: Any) -> str:
-    """True and False, too."""
-    return _batch_word({True: "on", False: "off"}[given] if isinstance(given, bool) else given)
-
-
 OPTIONS: tuple[Option, ...] = (
     Option(
-        "name", None, _name, "the endpoint's name, the first part of its path (default: the variable's)", "NAME", False
+        "name",
+        None,
+        readers.name,
+        "the endpoint's name, the first part of its path (default: the variable's)",
+        "NAME",
+        False,
     ),
-    Option("path", None, _path, "the same, as a path: /model", "PATH", False),
-    Option("port", None, _integer(0, 65535), "listen here (default: any free port); one port serves a session", "PORT"),
+    Option("path", None, readers.path, "the same, as a path: /model", "PATH", False),
     Option(
-        "host", None, _host, "listen on this address (default: 127.0.0.1, this machine alone); needs tokens", "HOST"
+        "port",
+        None,
+        readers.whole_number(0, 65535),
+        "listen here (default: any free port); one port serves a session",
+        "PORT",
     ),
-    Option("certfile", None, _file, "serve over https, with the certificate in this PEM file", "FILE"),
-    Option("keyfile", None, _file, "the certificate's key, where another file holds it", "FILE"),
-    Option("token", True, _switch, "serve without a token, to everybody on this machine", None),
-    Option("threads", 1, _integer(1, 64), "calls of the model at once; more than 1 if it is thread-safe", "N"),
-    Option("queue", 1024, _integer(1, 1_000_000), "calls that may wait; one more is answered 429", "N"),
+    Option(
+        "host",
+        None,
+        readers.host,
+        "listen on this address (default: 127.0.0.1, this machine alone); needs tokens",
+        "HOST",
+    ),
+    Option("certfile", None, readers.pem_file, "serve over https, with the certificate in this PEM file", "FILE"),
+    Option("keyfile", None, readers.pem_file, "the certificate's key, where another file holds it", "FILE"),
+    Option("token", True, readers.switch, "serve without a token, to everybody on this machine", None),
+    Option(
+        "threads", 1, readers.whole_number(1, 64), "calls of the model at once; more than 1 if it is thread-safe", "N"
+    ),
+    Option("queue", 1024, readers.whole_number(1, 1_000_000), "calls that may wait; one more is answered 429", "N"),
     Option(
         "batch",
         "auto",
-        _batch,
+        readers.batch_word,
         "calls that wait share a run of the model: on, off, or (auto) where a row's answer is known to be its own",
         "WHEN",
     ),
     Option(
         "mode",
         "auto",
-        _choice("auto", "direct", "queue", "batch"),
+        readers.one_of("auto", "direct", "queue", "batch"),
         "direct (at once or 429), queue (one after another), batch (calls share runs), or auto: as --batch says",
         "MODE",
     ),
-    Option("max_requests", None, _integer(1, 1_000_000), "requests in flight at once; one more is answered 429", "N"),
-    Option("max_rows", None, _integer(1, 1_000_000_000), "rows of one request; more are answered 413", "N"),
-    Option("deadline_s", 60.0, _time, "an answer that takes longer is given up, 504", "TIME"),
-    Option("result_ttl_s", 600.0, _time, "the result of a request with ?ticket=1 is kept so long", "TIME"),
-    Option("body_limit", 64 * 1024**2, _size, "the largest request body, such as 64MiB; a larger one is 413", "SIZE"),
+    Option(
+        "max_requests",
+        None,
+        readers.whole_number(1, 1_000_000),
+        "requests in flight at once; one more is answered 429",
+        "N",
+    ),
+    Option("max_rows", None, readers.whole_number(1, 1_000_000_000), "rows of one request; more are answered 413", "N"),
+    Option("deadline_s", 60.0, readers.seconds, "an answer that takes longer is given up, 504", "TIME"),
+    Option("result_ttl_s", 600.0, readers.seconds, "the result of a request with ?ticket=1 is kept so long", "TIME"),
+    Option(
+        "body_limit",
+        64 * 1024**2,
+        readers.size_bytes,
+        "the largest request body, such as 64MiB; a larger one is 413",
+        "SIZE",
+    ),
     Option(
         "columns",
         None,
@@ -282,7 +140,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "container",
         None,
-        _choice("numpy", "pandas", "polars", "list", "records", "torch", "tensorflow", "sparse"),
+        readers.one_of("numpy", "pandas", "polars", "list", "records", "torch", "tensorflow", "sparse"),
         "what the model is given its rows in: numpy, pandas, polars, list, records, torch, tensorflow, sparse",
         "WHAT",
         False,
@@ -290,7 +148,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "dtype",
         None,
-        _choice(*DTYPES),
+        readers.one_of(*readers.DTYPES),
         "the type of the numbers of an array or a frame, such as float32",
         "DTYPE",
         False,
@@ -298,36 +156,54 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "loop",
         "own",
-        _choice("own", "kernel"),
+        readers.one_of("own", "kernel"),
         "where an async model is awaited: on a loop of its own, or on the kernel's, with what was made there",
         "LOOP",
     ),
-    Option("eager", False, _switch, "load it now, and not with the first request", None),
-    Option("trust", None, _switch, "loading the file may run the code in it", None),
+    Option("eager", False, readers.switch, "load it now, and not with the first request", None),
+    Option("trust", None, readers.switch, "loading the file may run the code in it", None),
     Option(
         "model_class",
         None,
-        _model_class,
+        readers.model_class,
         "the class, or a function, that makes the model of a file with weights alone",
         "NAME",
         False,
     ),
-    Option("load_deadline_s", 600.0, _time, "a load that takes longer has failed, 503", "TIME"),
-    Option("artifact_limit", 8 * 1024**3, _size, "the most that is fetched from an address, such as 8GiB", "SIZE"),
-    Option("cache", None, _folder, "keep what was fetched in this folder (default: the user's cache)", "FOLDER"),
+    Option("load_deadline_s", 600.0, readers.seconds, "a load that takes longer has failed, 503", "TIME"),
     Option(
-        "cache_limit", 32 * 1024**3, _size, "the most that is kept there; what was used least recently leaves", "SIZE"
+        "artifact_limit",
+        8 * 1024**3,
+        readers.size_bytes,
+        "the most that is fetched from an address, such as 8GiB",
+        "SIZE",
     ),
-    Option("idle_s", None, _time, "unload it after so long without a request, such as 10m", "TIME"),
+    Option("cache", None, readers.folder, "keep what was fetched in this folder (default: the user's cache)", "FOLDER"),
+    Option(
+        "cache_limit",
+        32 * 1024**3,
+        readers.size_bytes,
+        "the most that is kept there; what was used least recently leaves",
+        "SIZE",
+    ),
+    Option("idle_s", None, readers.seconds, "unload it after so long without a request, such as 10m", "TIME"),
     Option(
         "budget",
         None,
-        _budget,
+        readers.budget_bytes,
         "memory for all loaded models of the session, such as 2GB, or none; those least recently used leave first",
         "SIZE",
     ),
-    Option("capture", True, _switch, "keep none of the requests and answers for the traffic to be looked at", None),
-    Option("mask", None, _names, "fields whose values are kept and shown nowhere in the traffic: age,name", "FIELDS"),
+    Option(
+        "capture", True, readers.switch, "keep none of the requests and answers for the traffic to be looked at", None
+    ),
+    Option(
+        "mask",
+        None,
+        readers.field_names,
+        "fields whose values are kept and shown nowhere in the traffic: age,name",
+        "FIELDS",
+    ),
 )
 
 

@@ -9,7 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from nbserve.errors import OptionError
-from nbserve.options import OPTIONS, RESERVED_NAMES, Options, check_name, environment_options, options_from
+from nbserve.options import OPTIONS, Options, check_name, environment_options, options_from
+from nbserve.readers import RESERVED_NAMES
 
 
 class Row(BaseModel):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..options import RESERVED_NAMES
+from ..readers import RESERVED_NAMES
 
 __all__ = ["is_hidden", "name_for", "name_from", "names_of"]
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from nbserve.notebook.naming import is_hidden, name_for, names_of
-from nbserve.options import RESERVED_NAMES, check_name
+from nbserve.options import check_name
+from nbserve.readers import RESERVED_NAMES
 
 
 class Model:
