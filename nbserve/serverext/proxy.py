@@ -96,9 +96,13 @@ class ProxiedHandler(JupyterHandler):
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
+        self.leave()
+        self.on_end()
+
+    def leave(self) -> None:
+        """The request is wanted no more: the kernel is told so."""
         if self._relay is not None:
             self._relay.leave()
-        self.on_end()
 
     def cut(self) -> None:
         """End the connection: what breaks off must not look as if it were whole."""

@@ -23,6 +23,9 @@ REFUSED_AFTER_S = 0.1
 
 BACK_IN_S = 5
 
+LOOK_EVERY_S = 2.0
+"""So often it is looked whether a link still opens what is being answered by it."""
+
 _NOBODYS = Share("", secrets.token_hex(32), "", "", "", "", (), 0, "", 0, 0)
 """In place of a link that does not exist: no token opens it, and that takes as long to see."""
 
@@ -31,7 +34,8 @@ class ShareHandler(ProxiedHandler):
     """``{base}nbserve/s/{id}/…``
 
     No cookie and no token of Jupyter's counts here, and what counts here is worth nothing anywhere else. Identity,
-    time and revocation are looked up with each request; what the link allows, its kernel sees to.
+    time and revocation are looked up with each request, and again while it is answered; what the link allows, its
+    kernel sees to.
     """
 
     is_for_any_origin = True
@@ -40,6 +44,7 @@ class ShareHandler(ProxiedHandler):
         self._kernels = kernels
         self._is_sharing = is_sharing
         self._used = ""
+        self._next_look: asyncio.TimerHandle | None = None
 
     async def admit(self) -> Way | Answer:
         if not self.check_host():
@@ -60,6 +65,7 @@ class ShareHandler(ProxiedHandler):
         if rest and not WATCHING.fullmatch(path):
             self._used = share.kernel_id
             self._kernels.begin_use(share.kernel_id)
+        self._look_again_at(share.id)
         prefix = f"{self.base_url}nbserve/s/{share.id}"
         return Way(listing, path, prefix, share=share.id, hidden=f"/{share.name}")
 
@@ -67,6 +73,9 @@ class ShareHandler(ProxiedHandler):
         if self._used:
             self._kernels.end_use(self._used)
             self._used = ""
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
 
     def told(self, error: BaseException) -> BaseException:
         """Of a kernel he knows nothing, and can run none of its cells."""
@@ -98,13 +107,30 @@ class ShareHandler(ProxiedHandler):
         if not (share or _NOBODYS).opens_with(token) or share is None:
             await asyncio.sleep(answered - asyncio.get_running_loop().time())
             raise TokenRefused("This link opens nothing.", "Ask who gave it to you for a new one.")
+        self._check_open(share)
+        return share
+
+    def _check_open(self, share: Share) -> None:
+        """Raises `ShareEnded`, and `SharingOff`."""
         if share.revoked:
             raise ShareEnded("This link was revoked.", "Ask who gave it to you for a new one.")
         if share.has_expired(time.time()):
             raise ShareEnded("This link has expired.", "Ask who gave it to you for a new one.")
         if not self._is_sharing():
             raise SharingOff("Links are switched off here.", "Ask who gave it to you.")
-        return share
+
+    def _look_again_at(self, share_id: str) -> None:
+        """An answer that does not end does not outlive its link."""
+        self._next_look = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look, share_id)
+
+    def _look(self, share_id: str) -> None:
+        try:
+            self._check_open(find_share(share_id) or _NOBODYS)
+        except NbserveError:
+            self.leave()
+            self.cut()
+        else:
+            self._look_again_at(share_id)
 
     def _listing(self, share: Share) -> Listing:
         """Raises `KernelGone`."""

@@ -457,6 +457,21 @@ def test_a_revoked_link_opens_nothing_from_the_next_request_on(kernel: Kernel, u
     assert_error(user.delete(kernel.address(f"double/shares/{NOBODY}/")), 404, "not_found")
 
 
+@pytest.mark.parametrize("ends", ["by being revoked", "by its time"])
+def test_an_answer_without_an_end_ends_with_its_link(kernel: Kernel, user: httpx.Client, ends: str) -> None:
+    ended = len(kernel.ask("Shop.ended"))
+    made = share(user, kernel, "shop", **({"for": "5s"} if ends == "by its time" else {}))
+    with visitor(kernel, made) as guest, guest.stream("GET", "events/") as answer:
+        told = answer.iter_text()
+        assert next(told).startswith("data: 0")
+        if ends == "by being revoked":
+            user.delete(kernel.address(f"shop/shares/{made['id']}/")).raise_for_status()
+        with pytest.raises(httpx.RemoteProtocolError):
+            for _ in range(2000):
+                next(told)
+    assert eventually(lambda: len(kernel.ask("Shop.ended")) == ended + 1)
+
+
 def test_every_use_is_counted_and_shown_to_the_owner(kernel: Kernel, user: httpx.Client) -> None:
     made = share(user, kernel, label="Ann & <b>Bob</b>", methods="predict")
     with visitor(kernel, made) as guest:
