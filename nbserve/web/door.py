@@ -121,7 +121,7 @@ class Door:
         elif served is not None and is_call and method in served.methods:
             raise MethodNotAllowed(f"{served.name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
         else:
-            await self._to_fastapi(scope, receive, send if meter is None else metered(send, meter))
+            await self._to_fastapi(scope, receive, send, meter)
 
     async def _guarded(
         self, served: Served, method: str, scope: Scope, receive: Receive, send: Send, meter: Meter | None
@@ -205,9 +205,9 @@ class Door:
         take_out_ours(scope)
         return grant
 
-    async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send, meter: Meter | None) -> None:
         refuse_large(scope, BODY_LIMIT)
-        await self._in_fastapi(scope, _bounded(receive), send)
+        await self._in_fastapi(scope, _bounded(receive), send if meter is None else metered(send, meter))
 
     async def _in_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

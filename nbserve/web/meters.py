@@ -72,6 +72,11 @@ class Meter:
                 raise QuotaUsed(f"This link has {left:,} rows left, and the request has {rows:,}.", "Send fewer rows.")
             self.use = replace(self.use, rows=self.use.rows + rows)
 
+    def give_back(self, rows: int) -> None:
+        """They were taken, and not answered."""
+        with self._lock:
+            self.use = replace(self.use, rows=self.use.rows - rows)
+
     def end(self, *, is_error: bool) -> None:
         """A request was answered."""
         with self._lock:
@@ -177,13 +182,16 @@ class Meters:
 def metered(send: Send, meter: Meter) -> Send:
     """What a route that is no model's method answers with, counted when its head leaves.
 
-    Raises `QuotaUsed`: how many rows it is about nobody knows, so it is one.
+    Raises `QuotaUsed`: how many rows it is about nobody knows, so it is one; an error costs none.
     """
     meter.take(1)
 
     async def counted(message: Any) -> None:
         if message["type"] == "http.response.start":
-            meter.end(is_error=message["status"] >= 400)
+            is_error = message["status"] >= 400
+            if is_error:
+                meter.give_back(1)
+            meter.end(is_error=is_error)
         await send(message)
 
     return counted

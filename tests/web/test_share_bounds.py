@@ -16,6 +16,7 @@ from fastapi import Depends
 from nbserve import ModelComponent
 from nbserve.notebook.session import Session
 from nbserve.shares import new_share
+from nbserve.web.door import BODY_LIMIT
 from tests.client import Caller, assert_error
 from tests.conftest import Serve
 
@@ -81,6 +82,16 @@ def test_rows_hold_for_calls_that_share_a_run(ask: Callable[..., Ask]) -> None:
         answers = list(pool.map(lambda _: asked("POST", "predict/", json={"X": [[1.0]] * 3}), range(60)))
     assert [answer.status_code for answer in answers].count(200) == 6
     assert {answer.status_code for answer in answers} == {200, 403}
+
+
+def test_what_is_refused_costs_no_row(ask: Callable[..., Ask]) -> None:
+    one = ask(rows=1)
+    assert_error(one("GET", "nothing/"), 404, "not_found")
+    assert_error(one("PUT", "inspect/"), 405, "method_not_allowed")
+    assert_error(one("POST", "predict/", json={"Y": 1}), 422, "input_invalid")
+    assert_error(one("POST", "nothing/", content=b"x" * (BODY_LIMIT + 1)), 413, "body_too_large")
+    assert one("GET", "inspect/").status_code == 200
+    assert_error(one("GET", "inspect/"), 410, "share_ended")
 
 
 class Unseen(ModelComponent):
