@@ -15,6 +15,7 @@ from ..errors import NbserveError, OptionError
 from ..notebook.prepared import Prepared
 from ..notebook.session import Session
 from ..options import Options
+from .bar import shown
 from .main import FAILED
 from .plans import offers_of, plans_of
 
@@ -51,7 +52,8 @@ def _loaded(file: str, trust: bool | None, *, as_json: bool) -> dict[str, Any]:
         if offer.advice:
             _complain(offer.advice)
         served = Prepared(session, offer, settings).served
-        served.load()
+        with shown(served):
+            served.load()
         return dict(served.inspect()) if as_json else _summary(served)
     finally:
         session.close()

@@ -16,6 +16,7 @@ from ..core.output import mirror_logs
 from ..notebook.session import Session
 from ..options import environment_options
 from ..program import GRACE_S, TOKEN_VARIABLE
+from .bar import shown
 from .plans import offers_of, plans_of
 
 __all__ = ["End", "run"]
@@ -92,7 +93,8 @@ def _serve(session: Session, models: Sequence[str], given: Mapping[str, Any]) ->
     session.app.state.is_opening = True  # it listens already while it loads
     endpoints = [session.place(*each) for each in offers_of(session, plans_of(models), given)]
     for endpoint in endpoints:
-        endpoint.load_if_eager()
+        with shown(session.registry[endpoint.name]):
+            endpoint.load_if_eager()
     session.app.state.is_opening = False
 
 
