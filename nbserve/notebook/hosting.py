@@ -49,8 +49,11 @@ class Hosting:
     @property
     def side_url(self) -> str:
         """The same for the Jupyter server: plain HTTP, on an address that no other machine has."""
-        server = self._server
-        return f"http://127.0.0.1:{server.side_port}/" if server is not None and server.side_port else self.url
+        server, address = self._server, self._address
+        if server is not None and server.side_port:
+            return f"http://127.0.0.1:{server.side_port}/"
+        # by number: it looks no name up
+        return self._url_of(address.number) if address is not None and address.is_local else self.url
 
     @property
     def urls_elsewhere(self) -> list[str]:

@@ -161,6 +161,23 @@ def test_the_jupyter_server_is_told_a_number_that_no_other_machine_has(
     assert len(listening(session)) == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "number"),
+    [
+        ("localhost", "127.0.0.1"),
+        ("127.0.0.3", "127.0.0.3"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("::1", "[::1]"),
+        ("::", "[::1]"),
+    ],
+)
+def test_the_jupyter_server_is_told_a_number_of_this_machine_and_no_name(
+    session: Session, announced: dict[str, str], host: str, number: str
+) -> None:
+    session.serve(echo, {"name": "echo", "host": host})
+    assert announced["echo"] == f"http://{number}:{session.hosting.url.rstrip('/').rpartition(':')[2]}/echo/"
+
+
 def test_where_it_listens_for_one_network_or_with_tls_the_jupyter_server_has_a_side_door_of_this_machine(
     session: Session, announced: dict[str, str], certificate: dict[str, str]
 ) -> None:

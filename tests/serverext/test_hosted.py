@@ -25,7 +25,9 @@ double = Double()
 """
 
 
-@pytest.mark.parametrize("options", ["--host 0.0.0.0", "--host ::1", "--host 127.0.0.3", "TLS", "TLS --host 0.0.0.0"])
+@pytest.mark.parametrize(
+    "options", ["--host 0.0.0.0", "--host ::1", "--host localhost", "--host 127.0.0.3", "TLS", "TLS --host 0.0.0.0"]
+)
 def test_an_endpoint_is_reached_through_the_jupyter_server_wherever_it_listens(
     jupyter: JupyterServer, user: httpx.Client, tmp_path: Path, options: str
 ) -> None:
