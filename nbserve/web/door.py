@@ -93,8 +93,8 @@ class Door:
         name, _, rest = scope["path"].lstrip("/").partition("/")
         served = self._registry.get(name)
         note_prefix(scope)
+        meter = None
         try:
-            meter = None
             if served is not None:
                 scope["nbserve.grant"] = grant = self._admit_to(name, scope)
                 meter = grant.begin(scope["method"], rest)
@@ -105,6 +105,8 @@ class Door:
             else:
                 await self._answer(served, rest.rstrip("/"), scope, receive, send, meter)
         except NbserveError as error:
+            if meter is not None and not isinstance(error, self.app.users_errors):  # those were counted on their way
+                meter.end(is_error=True)
             await self._refuse(error, scope, receive, send)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
             await self._refuse(self._failed(error), scope, receive, send)

@@ -94,6 +94,18 @@ def test_what_is_refused_costs_no_row(ask: Callable[..., Ask]) -> None:
     assert_error(one("GET", "inspect/"), 410, "share_ended")
 
 
+def test_what_the_door_refuses_is_counted_once_as_an_error(session: Session, ask: Callable[..., Ask]) -> None:
+    asked = ask(label="Ann", rows=5)
+    assert_error(asked("OPTIONS", "predict/"), 405, "method_not_allowed")
+    assert_error(asked("POST", "predict/?ticket=perhaps", json=ROWS), 422, "input_invalid")
+    assert_error(asked("POST", "nothing/", content=b"x" * (BODY_LIMIT + 1)), 413, "body_too_large")
+    assert_error(asked("POST", "predict/?x=1", json={"Y": 1}), 422, "input_invalid")
+    assert_error(asked("GET", "nothing/"), 404, "not_found")
+    (share_id,) = session.access.meters._meters
+    use = session.access.meters.use_of(share_id)
+    assert (use.requests, use.errors, use.rows, use.refused) == (5, 5, 0, 0)
+
+
 class Unseen(ModelComponent):
     """Nobody knows its methods before it is loaded."""
 
