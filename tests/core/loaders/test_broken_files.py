@@ -222,5 +222,5 @@ def test_a_description_in_an_archive_that_is_too_large_is_not_read_for_a_peek(
 
 def test_every_suffix_belongs_to_a_format() -> None:
     assert set(loaders.suffixes()) >= {".joblib", ".pkl", ".skops", ".pt", ".pt2", ".keras", ".h5", ".flm"}
-    assert all(re.fullmatch(r"\.[a-z0-9]+", suffix) for suffix in loaders.SUFFIXES)
+    assert all(re.fullmatch(r"\.[a-z0-9]+", suffix) for suffix in loaders.suffixes())
     assert len({loader.name for loader in loaders.LOADERS}) == len(loaders.LOADERS)
