@@ -153,7 +153,8 @@ class Session:
             before = self.registry.get(name)
             if options.wanted_name is None:
                 self._check_is_swap(name, before, offer)
-            self._check_free(name)
+            if before is None:
+                self._check_free(name)
             profile = self._put(name, offer, settings, before).profile
         if before is not None:
             self._retire(before)

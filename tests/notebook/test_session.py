@@ -82,6 +82,16 @@ def test_serving_again_keeps_url_token_counters_and_log_and_counts_versions(sess
     assert first.metadata()["counters"]["requests"] == 2
 
 
+def test_a_route_of_the_users_below_an_endpoint_is_in_the_way_of_no_swap(session: Session) -> None:
+    endpoint = session.serve(Constant(1), {"name": "one"})
+    session.app.add_api_route("/one/extra", nothing)
+    session.serve(Constant(2), {"name": "one"})
+    assert (predict(endpoint, [[0]]), get(f"{endpoint.url}extra", endpoint.token)) == ([2], {})
+    session.unserve("one")
+    with pytest.raises(Conflict, match="/one"):
+        session.serve(Constant(3), {"name": "one"})
+
+
 def test_a_swap_may_open_and_close_the_endpoint(session: Session) -> None:
     endpoint = session.serve(Constant(), {"name": "m"})
     closed = endpoint.token
