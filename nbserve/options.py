@@ -18,6 +18,7 @@ __all__ = [
     "Options",
     "check_name",
     "environment_options",
+    "option_named",
     "option_names",
     "options_from",
     "read_option",
@@ -28,6 +29,9 @@ ENVIRONMENT = "NBSERVE_"
 
 PASSWORD_VARIABLE = f"{ENVIRONMENT}KEYFILE_PASSWORD"
 """Where the password of an encrypted key is, and no option: what is typed into a cell is saved with the notebook."""
+
+LONGEST_VALUE = 300
+"""So much of a wrong value is in the sentence that refuses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "dtype",
         None,
-        readers.one_of(*readers.DTYPES),
+        readers.dtype,
         "the type of the numbers of an array or a frame, such as float32",
         "DTYPE",
         False,
@@ -266,6 +270,10 @@ assert Options() == Options(**{option.name: option.default for option in OPTIONS
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
+def option_named(name: str) -> Option:
+    return _BY_NAME[name]
+
+
 def option_names() -> list[str]:
     return list(_BY_NAME)
 
@@ -325,7 +333,13 @@ def read_option(name: str, value: Any) -> Any:
     try:
         return option.read(value)
     except ValueError as error:
-        raise OptionError(f"{option.label} cannot be {value!r}.", f"Allowed: {error}.") from None
+        raise OptionError(f"{option.label} cannot be {_in_short(value)}.", f"Allowed: {error}.") from None
+
+
+def _in_short(value: Any) -> str:
+    """What was given, in one line, whatever it is."""
+    shown = repr(value) if isinstance(value, str) else " ".join(repr(value).split())
+    return shown if len(shown) <= LONGEST_VALUE else shown[:LONGEST_VALUE] + "…"
 
 
 def check_name(name: str) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "RESERVED_NAMES",
     "batch_word",
     "budget_bytes",
+    "dtype",
     "field_names",
     "folder",
     "host",
@@ -129,7 +130,7 @@ def size_bytes(given: Any) -> int:
 
 def budget_bytes(given: Any) -> int:
     """0 is none."""
-    is_none = given == "none" or (type(given) is int and given == 0)
+    is_none = given == "none" if isinstance(given, str) else type(given) is int and given == 0
     return 0 if is_none else size_bytes(given)
 
 
@@ -151,9 +152,9 @@ _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false":
 
 def one_of(*choices: str) -> Callable[[Any], str]:
     def read(given: Any) -> str:
-        if given not in choices:
+        if not isinstance(given, str) or given not in choices:
             raise ValueError(" or ".join(map(repr, choices)))
-        return str(given)
+        return given
 
     return read
 
@@ -186,6 +187,14 @@ DTYPES = (
     "bool",
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 )
+
+_dtype_word = one_of(*DTYPES)
+
+
+def dtype(given: Any) -> str:
+    """numpy's own, and Python's classes, too."""
+    return _dtype_word(getattr(given, "__name__" if isinstance(given, type) else "name", given))
+
 
 _on_off = one_of("auto", "on", "off")
 

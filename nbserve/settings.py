@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .errors import OptionError, nearest
-from .options import OPTIONS, Options, option_names, options_from, read_option
+from .options import OPTIONS, Options, option_named, option_names, options_from, read_option
 
 __all__ = ["CONFIG", "DEFAULT", "ENVIRONMENT", "GIVEN", "Layer", "OptionsView", "Settings", "settings_table"]
 
@@ -27,6 +27,11 @@ class Layer:
     def says(self, name: str) -> bool:
         return self.given.get(name) is not None
 
+    def place_of(self, name: str) -> str:
+        """Where one would look for what it says: `NBSERVE_IDLE`, `%config Nbserve.idle_s`."""
+        places = {ENVIRONMENT: option_named(name).variable, CONFIG: f"%config Nbserve.{name}"}
+        return places.get(self.origin, self.origin)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -39,8 +44,9 @@ class Settings:
     def of(cls, *layers: Layer) -> Settings:
         """Raises `OptionError`."""
         own = _merged(layer for layer in layers if not layer.is_shared)
-        shared = _merged(layer for layer in layers if layer.is_shared)
-        return cls(layers, options_from(own, shared))
+        shared = tuple(layer for layer in layers if layer.is_shared)
+        _check(shared)
+        return cls(layers, options_from(own, _merged(shared)))
 
     @property
     def own(self) -> tuple[Layer, ...]:
@@ -68,6 +74,16 @@ class Settings:
     def over(self, shared: Iterable[Layer]) -> Settings:
         """The same with what holds for all endpoints as it is now."""
         return Settings.of(*self.own, *shared)
+
+
+def _check(shared: tuple[Layer, ...]) -> None:
+    """Nobody has typed these here: what is wrong is told with its place. Raises `OptionError`."""
+    for name, value in _merged(shared).items():
+        try:
+            read_option(name, value)
+        except OptionError as error:
+            layer = next(layer for layer in shared if layer.says(name))
+            raise OptionError(f"{layer.place_of(name)}: {error.problem}", error.remedy) from None
 
 
 def _merged(layers: Iterable[Layer]) -> dict[str, Any]:

@@ -104,3 +104,13 @@ def test_every_option_is_read_alike_wherever_it_is_said(name: str, given: str, r
             settings = Settings.of(Layer(origin, told, is_shared=True))
             assert getattr(settings.options, name) == read
             assert settings.origin_of(name) == origin
+
+
+def test_a_wrong_value_that_nobody_typed_here_is_told_with_its_place() -> None:
+    with pytest.raises(OptionError, match=r"^NBSERVE_LOAD_DEADLINE: load-deadline cannot be 'soon'\. Allowed: a time"):
+        layered(environment={"load_deadline_s": "soon"})
+    with pytest.raises(OptionError, match=r"^%config Nbserve\.idle_s: idle cannot be 'x'\."):
+        layered(config={"idle_s": "x"}, environment={"idle_s": "y"})
+    with pytest.raises(OptionError, match=r"^idle cannot be 'z'\."):
+        layered({"idle_s": "z"}, environment={"idle_s": "1m"})
+    assert layered(config={"idle_s": "1m"}, environment={"idle_s": "y"}).options.idle_s == 60.0

@@ -107,6 +107,8 @@ def _endpoints(document: Document, values: Mapping[str, Any]) -> Iterator[tuple[
 
 def _shared(document: Document, values: Mapping[str, Any]) -> dict[str, Any]:
     """What holds for all endpoints of the file."""
+    if MODEL in values:
+        raise document.fault((MODEL,), f"{MODEL!r} is of one endpoint.", f"Write it below {ENDPOINTS}.")
     given = _options(document, (), values)
     for key in values:
         name = _option(key)

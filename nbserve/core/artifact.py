@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import LoadError, SpillError
-from ..options import Options, environment_options, options_from
+from ..options import Options, environment_options
+from ..settings import ENVIRONMENT, GIVEN, Layer, Settings
 from . import loaders
 from .blame import reason_of
 from .loaders import Loaded
@@ -242,7 +243,7 @@ def _loading_options(given: dict[str, Any]) -> Options:
     if unknown is not None:
         raise TypeError(f"load() has no argument {unknown!r}; it has {', '.join(LOADING)}")
     shared = {name: value for name, value in environment_options().items() if name in LOADING and name != "trust"}
-    return options_from(given, shared)
+    return Settings.of(Layer(GIVEN, given), Layer(ENVIRONMENT, shared, is_shared=True)).options
 
 
 def _advice(path: Path, how: str) -> str:

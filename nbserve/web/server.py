@@ -178,7 +178,7 @@ def _unbound(error: OSError, host: str, port: int) -> NbserveError:
         return OptionError(f"{host} is no address of this machine.", "Give one that is, or 0.0.0.0 for all of them.")
     return PortTaken(
         f"Port {port} of {host} cannot be listened on: {error.strerror}.",
-        "Choose another with --port, or leave --port away for a free one.",
+        "Choose another with --port; --port 0 is any free one.",
     )
 
 

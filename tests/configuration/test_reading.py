@@ -117,7 +117,7 @@ BAD: list[tuple[str, str | bytes, str]] = [
         "name: b\nendpoints: {a: {model: a}}",
         r"line 1, name: 'name' is of one endpoint\. Write it",
     ),
-    ("a.yaml", "model: b\nendpoints: {a: {model: a}}", r"line 1, model: There is no option 'model'|of one endpoint"),
+    ("a.yaml", "model: b\nendpoints: {a: {model: a}}", r"line 1, model: 'model' is of one endpoint\. Write it"),
     ("a.yaml", "endpoints:\n  a:\n    name: b", r"line 2, endpoints\.a: It has two names"),
     ("a.yaml", "endpoints:\n  a b:\n    model: b", r"line 2, endpoints\.a b: name cannot be 'a b'"),
     ("a.yaml", "endpoints:\n  docs: {}", "a name other than docs"),
