@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..core.loaders import find_loader, peek
 from ..core.loaders.mlflow import inside_mlflow
+from ..core.loaders.opcodes import refers_to
 from ..core.loaders.sniffing import glance
 from ..core.loaders.streams import opened
 from ..errors import OptionError
@@ -81,7 +82,7 @@ def needs_of(path: Path, loader: str) -> Needs:
     named: set[str] = {_library(path)} if loader in NAMING else set()
     for file in _files(path) if loader in NAMING else ():
         named |= _named(file, look.packing)
-    if b"__main__" in look.content and loader in NAMING:
+    if b"__main__" in look.content and loader in NAMING and not (loader == "pickle" and _is_whole(path, look.packing)):
         raise OptionError(
             f"{path.name} needs what a notebook has defined, which no program has.",
             "Move it into a module, import it from there, and save the model again.",
@@ -93,6 +94,12 @@ def needs_of(path: Path, loader: str) -> Needs:
     own = (_own(name) for name in named - installed.keys())
     needs = _pinned(modules, [each for each in own if each is not None], installed)
     return together([needs, _listed(path / "requirements.txt")]) if loader == "mlflow" else needs
+
+
+def _is_whole(path: Path, packing: str | None) -> bool:
+    """Whether the code is in the pickle that a notebook has defined, as cloudpickle puts it there."""
+    with opened(path, packing) as file:
+        return not refers_to("__main__", file)
 
 
 def _listed(file: Path) -> Needs:

@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import pickle
+import subprocess
 import sys
 import zipfile
 from importlib import metadata
@@ -140,10 +141,21 @@ def test_a_module_of_the_users_own_goes_along(tmp_path: Path, monkeypatch: pytes
 
 
 def test_what_only_a_notebook_has_defined_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "net.pkl").write_bytes(b"\x80\x02c__main__\nNet\n)\x81.")
-    with pytest.raises(OptionError, match=r"needs what a notebook has defined.* Move it into a module"):
-        make_app(tmp_path / "net.pkl", tmp_path / "made")
+    asked = b"\x80\x04\x8c\x08__main__\x94\x8c\x08__main__\x94\x8c\x03Net\x94h\x01h\x02\x93)\x81."
+    for written in (b"\x80\x02c__main__\nNet\n)\x81.", asked, asked[:-4] + b"\x8c"):
+        (tmp_path / "net.pkl").write_bytes(written)
+        with pytest.raises(OptionError, match=r"needs what a notebook has defined.* Move it into a module"):
+            make_app(tmp_path / "net.pkl", tmp_path / "made")
     assert not (tmp_path / "made").exists()
+
+
+def test_what_a_notebook_has_defined_goes_along_in_a_cloudpickle(tmp_path: Path) -> None:
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec("class Twice:\n    def predict(self, X):\n        return [2 * row[0] for row in X]", space)
+    make_app(space["Twice"](), tmp_path / "made", save="cloudpickle", name="twice")
+    asked = "import pickle; print(pickle.load(open('twice.pkl', 'rb')).predict([[3]]))"
+    answer = subprocess.run([sys.executable, "-c", asked], cwd=tmp_path / "made", capture_output=True, check=True)
+    assert answer.stdout == b"[6]\n"
 
 
 @pytest.fixture

@@ -7,11 +7,15 @@ import pickletools
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 
-__all__ = ["named_type", "pickled_type", "referred_type", "skipped", "sklearn_version"]
+__all__ = ["named_type", "pickled_type", "referred_type", "refers_to", "skipped", "sklearn_version"]
 
 MOST_INSTRUCTIONS = 2000
+UNREADABLE = (ValueError, struct.error, IndexError, UnicodeDecodeError)
+REMEMBERING = frozenset({"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"})
+RECALLING = frozenset({"GET", "BINGET", "LONG_BINGET"})
 CONTAINERS = {"EMPTY_DICT": "dict", "EMPTY_LIST": "list", "EMPTY_SET": "set", "MARK": "tuple", "EMPTY_TUPLE": "tuple"}
 NOT_CLASSES = ("copyreg.", "copy_reg.")
 """How objects are made, and not what they are."""
@@ -69,6 +73,32 @@ def named_type(path: str | None) -> dict[str, str]:
     return {"library": module.partition(".")[0], "module": module, "type": name} if module else {"type": name}
 
 
+def refers_to(module: str, pickle: IO[bytes]) -> bool:
+    """Whether it asks for something of the module, and does not only say its name; so it may if it is no pickle."""
+    strings: list[str] = []
+    remembered: dict[Any, str | None] = {}
+    last: str | None = None
+    stream: Any = SimpleNamespace(read=pickle.read, readline=pickle.readline)  # what is unpacked tells no place
+    try:
+        for opcode, argument, _ in pickletools.genops(stream):
+            if opcode.name in REMEMBERING:
+                remembered[len(remembered) if argument is None else argument] = last
+                continue
+            last = remembered.get(argument) if opcode.name in RECALLING else _text(opcode.name, argument)
+            strings = [*strings[-1:], last] if last is not None else strings
+            found = _named(opcode.name, argument, strings)
+            if found is not None and found.startswith(f"{module}."):
+                return True
+    except UNREADABLE:
+        return True
+    return False
+
+
+def _text(name: str, argument: Any) -> str | None:
+    """What an instruction puts down, if that is text."""
+    return argument if isinstance(argument, str) and name not in {"GLOBAL", "INST"} else None
+
+
 def skipped(data: bytes, count: int) -> bytes:
     """What follows the first `count` pickles."""
     stream = io.BytesIO(data)
@@ -76,7 +106,7 @@ def skipped(data: bytes, count: int) -> bytes:
         for _ in range(count):
             for _ in pickletools.genops(stream):
                 pass
-    except (ValueError, struct.error, IndexError, UnicodeDecodeError):
+    except UNREADABLE:
         return b""
     return data[stream.tell() :]
 
@@ -88,7 +118,7 @@ def _instructions(data: bytes) -> Iterator[tuple[str, Any]]:
             if at == MOST_INSTRUCTIONS:
                 return
             yield opcode.name, argument
-    except (ValueError, struct.error, IndexError, UnicodeDecodeError):  # the end of what was read, or no pickle
+    except UNREADABLE:  # the end of what was read, or no pickle
         return
 
 
