@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from hashlib import sha256
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from ...errors import LoadError
 
@@ -54,6 +54,10 @@ class Address:
                 "Write it as https://host/path, s3://bucket/key or models:/name/version.",
             )
         shown = _QUERY.sub("", _USER.sub("", text))
+        try:
+            urlsplit(text)
+        except ValueError:  # of its host: what is before it may open it, and is not repeated
+            raise LoadError("That is no address: its host cannot be read.", "Write it as https://host/path.") from None
         return cls(text, found[1].lower(), shown, _name(found[1].lower(), shown))
 
     @property

@@ -42,7 +42,9 @@ def test_a_path_is_no_address(text: str) -> None:
     assert not is_address(text)
 
 
-@pytest.mark.parametrize("text", ["https://a b/c", "https://a/\nb", "https://a/" + "x" * 8192, "https://a/\0"])
+@pytest.mark.parametrize(
+    "text", ["https://a b/c", "https://a/\nb", "https://a/" + "x" * 8192, "https://a/\0", "https://u:pa55@[::1/x"]
+)
 def test_what_no_storage_could_mean_is_refused_and_not_quoted(text: str) -> None:
     with pytest.raises(LoadError, match="That is no address") as refused:
         Address.read(text)
