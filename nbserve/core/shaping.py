@@ -183,9 +183,22 @@ def _feature(column: dict[str, Any]) -> Feature:
         is_required,
         default,
     )
-    if default is not None and not Column(feature).lets_in([default]):
-        raise OptionError(f"The default of {feature.name!r} is not of its type.", f"Give one that is {datatype}.")
+    _check(feature)
     return feature
+
+
+def _check(feature: Feature) -> None:
+    """Raises `OptionError` for categories and a default that no row could have."""
+    given = [] if feature.default is None else [feature.default]
+    kinds = [each for each in feature.categories or () if each is not None]
+    typed = replace(feature, categories=None, closed=False)
+    if not Column(replace(typed, shape=())).lets_in(kinds):
+        raise OptionError(f"The categories of {feature.name!r} are not of its type.", f"All are {feature.datatype}.")
+    if not Column(typed).lets_in(given):
+        wanted = f"a list, each {feature.datatype}" if feature.shape else str(feature.datatype)
+        raise OptionError(f"The default of {feature.name!r} is not of its type.", f"Give one that is {wanted}.")
+    if not Column(feature).lets_in(given):
+        raise OptionError(f"The default of {feature.name!r} is none of its categories.", "Give one that is.")
 
 
 def _features_of(row: Any) -> tuple[Feature, ...]:

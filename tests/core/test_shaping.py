@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, field_validator
 from nbserve.columns import columns_from, row_from
 from nbserve.core.analysis import analyse
 from nbserve.core.codecs import Body, Bounds, Decoder, request_schema, sent_as
+from nbserve.core.codecs.columns import Column
 from nbserve.core.schema import Profile
 from nbserve.core.shaping import Shape, shaped
 from nbserve.errors import InputError, OptionError
@@ -174,6 +175,20 @@ def test_columns_that_the_model_does_not_have_are_refused() -> None:
         profile(lambda: 1, columns_from({"a": "str"}))
     with pytest.raises(OptionError, match="default of 'a' is not of its type"):
         profile(plain, columns_from({"a": {"type": "int", "default": "x"}}))
+    with pytest.raises(OptionError, match=r"categories of 'a' are not of its type\. All are integer"):
+        profile(plain, columns_from({"a": {"type": "int", "categories": [1, "x"]}}))
+    with pytest.raises(OptionError, match="default of 'a' is none of its categories"):
+        profile(plain, columns_from({"a": {"type": "str", "default": "z", "categories": ["x"]}}))
+    with pytest.raises(OptionError, match="Give one that is a list, each integer"):
+        profile(plain, columns_from({"a": {"type": "int", "collection_type": "list", "default": [1, "x"]}}))
+
+
+def test_each_value_of_a_list_is_one_of_its_categories() -> None:
+    said = columns_from({"a": {"type": "str", "collection_type": "list", "categories": ["x", "y"], "default": ["x"]}})
+    (feature,) = profile(plain, said).main.data.features
+    assert Column(feature).lets_in([["x", "y"], []])
+    assert not Column(feature).lets_in([["x", "z"]])
+    assert not Column(feature).lets_in(["x"])
 
 
 def test_the_document_says_what_must_be_sent_and_what_stands_for_the_rest() -> None:

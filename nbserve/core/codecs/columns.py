@@ -93,9 +93,12 @@ class Column:
                 raise Misfit("null")
             return None
         value = self._list(value) if self.feature.shape else self._fit(value)
-        if self._allowed is not None and not _is_among(value, self._allowed):
+        if self._allowed is not None and not self._is_known(value, self._allowed):
             raise Misfit("category")
         return value
+
+    def _is_known(self, value: Any, allowed: dict[Any, None]) -> bool:
+        return all(_is_among(each, allowed) for each in (value if self.feature.shape else [value]))
 
     def _list(self, value: Any) -> list[Any]:
         """Each value of a list; of one that is in it, null is none."""
