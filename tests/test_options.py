@@ -325,7 +325,7 @@ def test_the_environment_sets_what_all_endpoints_share_and_no_name() -> None:
 @pytest.mark.parametrize("name", option_names())
 @pytest.mark.parametrize("wrong", [np.zeros((3, 3)), pd.DataFrame(np.zeros((99, 3))), b"\0\n" * 999], ids=type)
 def test_whatever_is_given_is_refused_in_one_short_line(name: str, wrong: Any) -> None:
-    with pytest.raises(OptionError, match="^[a-z-]+ cannot be ") as refused:
+    with pytest.raises(OptionError, match=r"^[a-z-]+ cannot be ") as refused:
         options_from({name: wrong})
     assert "\n" not in str(refused.value)
     assert len(refused.value.problem) < 350
