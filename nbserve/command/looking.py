@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..configuration import Plan, read_configuration
-from ..core.artifact import artifact_of
+from ..core.artifact import RemoteArtifact, artifact_of
 from ..core.served import Served
 from ..errors import NbserveError, OptionError
+from ..notebook.hosting import placed
 from ..notebook.prepared import Prepared
 from ..notebook.session import Session
 from ..options import Options
+from ..settings import Settings
 from .bar import shown
 from .main import FAILED
 from .plans import offers_of, plans_of
 
 __all__ = ["inspect", "validate"]
+
+OF_SERVER = ("port", "host", "certfile", "keyfile")
+"""Options that are not of one endpoint alone."""
 
 
 def inspect(file: str, *, load: bool, trust: bool | None, as_json: bool) -> int:
@@ -105,19 +111,32 @@ def _is_servable(plan: Plan, file: str) -> bool:
         return False
     finally:
         session.close()
-    name = settings.options.wanted_name or offer.name
-    _say(f"{Path(file).name}, {name}: {offer.component.source.label} can be served")
+    name, source = settings.options.wanted_name or offer.name, offer.component.source
+    told = "is at an address, which is not asked" if isinstance(source, RemoteArtifact) else "can be served"
+    _say(f"{Path(file).name}, {name}: {source.label} {told}")
     return True
 
 
 def _check_agreement(plans: Iterable[Plan]) -> None:
     """One server answers for all of a file. Raises `OptionError`."""
     plans = list(plans)
-    for name in ("port", "host", "certfile", "keyfile"):
+    for name in OF_SERVER:
         said = {str(plan.layer.given[name]) for plan in plans if plan.layer.given.get(name) is not None}
         if len(said) > 1:
             problem = f"{plans[0].label}: its endpoints want {name}s {' and '.join(sorted(said))}."
             raise OptionError(problem, "One server answers for all of a file: say it once, beside 'endpoints'.")
+    _check_hosting([Settings.of(plan.layer).options for plan in plans], plans[0].label)
+
+
+def _check_hosting(options: Sequence[Options], label: str) -> None:
+    """That server may listen there. Raises `OptionError`."""
+    said: dict[str, Any] = {
+        name: next(filter(None, (getattr(each, name) for each in options)), None) for name in OF_SERVER
+    }
+    try:
+        placed(replace(options[0], **said), has_tokens=all(each.token for each in options))
+    except OptionError as error:
+        raise OptionError(f"{label}: {error.problem}", error.remedy) from None
 
 
 def _say(text: str) -> None:

@@ -35,7 +35,7 @@ class Configured:
 
     @classmethod
     def from_file(cls, path: Where, *, model: object = None, **options: Any) -> Self:
-        """The same of a file, whose name tells what it is. Paths in it are seen from its folder."""
+        """The same of a file, whose name tells what it is. The path of a model is seen from its folder."""
         return cls._of(read_configuration(path), model, options)
 
     @classmethod

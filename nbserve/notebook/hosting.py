@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..web.certificate import Certificate
     from ..web.server import Server
 
-__all__ = ["Hosting"]
+__all__ = ["Hosting", "placed"]
 
 Start = Callable[["Address", int | None, "Certificate | None"], "Server"]
 
@@ -79,14 +79,14 @@ class Hosting:
             self._begin(self._start, options)
         elif self._address is not None:
             self._check_same(self._address, options)
-            self._check_token(self._address, options.token)
+            _check_token(self._address, options.token)
 
     def go_public(self, host: str) -> None:
         """Somebody else serves it there. Raises `OptionError` if what may not be reached from there is open."""
         from ..web.address import address_of
 
         address = address_of(host)
-        self._check_token(address, self._are_closed())
+        _check_token(address, self._are_closed())
         self._address = address
 
     def stop(self) -> None:
@@ -96,11 +96,7 @@ class Hosting:
             server.stop()
 
     def _begin(self, start: Start, options: Options) -> None:
-        from ..web.address import LOOPBACK, address_of
-
-        address = LOOPBACK if options.host is None else address_of(options.host)
-        self._check_token(address, options.token and self._are_closed())
-        certificate = _certificate(options)
+        address, certificate = placed(options, has_tokens=options.token and self._are_closed())
         self._server = start(address, options.port, certificate)
         self._address, self._certificate = address, certificate
 
@@ -127,19 +123,28 @@ class Hosting:
     def _has_certificate(self, certfile: str) -> bool:
         return self._certificate is not None and self._certificate.file == Path(certfile).resolve()
 
-    @staticmethod
-    def _check_token(address: Address, has_token: bool) -> None:
-        if not (has_token or address.is_local):
-            raise OptionError(
-                f"Without a token nothing is served to other machines, and {address.given} is for them, too.",
-                "Leave --no-token away, or --host.",
-            )
-
     def _url_of(self, host: str) -> str:
         from ..web.address import bracketed
 
         scheme = "http" if self._certificate is None else "https"
         return "" if self._server is None else f"{scheme}://{bracketed(host)}:{self._server.port}/"
+
+
+def placed(options: Options, *, has_tokens: bool) -> tuple[Address, Certificate | None]:
+    """Where a server would listen by the options, and with what. Raises `OptionError` for what none may."""
+    from ..web.address import LOOPBACK, address_of
+
+    address = LOOPBACK if options.host is None else address_of(options.host)
+    _check_token(address, has_tokens)
+    return address, _certificate(options)
+
+
+def _check_token(address: Address, has_token: bool) -> None:
+    if not (has_token or address.is_local):
+        raise OptionError(
+            f"Without a token nothing is served to other machines, and {address.given} is for them, too.",
+            "Leave --no-token away, or --host.",
+        )
 
 
 def _certificate(options: Options) -> Certificate | None:

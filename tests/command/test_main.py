@@ -137,6 +137,13 @@ FAULTS: list[tuple[str, str]] = [
     ("model: a.yaml", "a.yaml is text"),
     ("model: iris.joblib\nthreads: 0", "line 2, threads"),
     ("endpoints:\n  a: {model: iris.joblib, port: 1}\n  b: {model: iris.joblib, port: 2}", "want ports 1 and 2"),
+    ("model: iris.joblib\nkeyfile: key.pem", r"a\.yaml: A key alone serves nothing"),
+    ("model: iris.joblib\ncertfile: missing.pem", r"a\.yaml: The certificate 'missing\.pem' cannot be read"),
+    ("model: iris.joblib\nhost: 0.0.0.0\ntoken: off", r"a\.yaml: Without a token nothing is served"),
+    (
+        "endpoints:\n  a: {model: iris.joblib, host: 0.0.0.0}\n  b: {model: iris.joblib, token: off}",
+        r"a\.yaml: Without a token nothing is served",
+    ),
     ("endpoints:\n  a: {model: iris.joblib, trust: true}\n  b: {model: nothing}", r"a\.yaml, b: There is no file"),
 ]
 
@@ -148,6 +155,11 @@ def test_whatever_cannot_be_served_is_told(say: Say, tmp_path: Path, text: str, 
     assert code == 1
     assert len(told.splitlines()) == 1
     assert re.search(sentence, told), told
+
+
+def test_an_address_is_not_asked_and_that_is_told(say: Say, tmp_path: Path) -> None:
+    (tmp_path / "far.yaml").write_text("model: https://127.0.0.1:1/iris.joblib?sig=s3cr3t")
+    assert say("validate", "far.yaml") == (0, "far.yaml, iris: iris.joblib is at an address, which is not asked\n", "")
 
 
 def test_all_files_are_checked_whatever_the_first_comes_to(say: Say, tmp_path: Path) -> None:
