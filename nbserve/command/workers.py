@@ -114,6 +114,7 @@ class _Crew:
         """Until a signal; 1 if a worker cannot be replaced."""
         while (ended := self._news.get()) is not None:
             self._workers.remove(ended)
+            ended.end(SHORT_LIFE_S)
             if ended.age_s < SHORT_LIFE_S:
                 return 1
             self._add().wait_ready()
