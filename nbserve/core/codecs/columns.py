@@ -106,7 +106,13 @@ class Column:
             value = list(value)
         if not isinstance(value, list):
             raise Misfit("")
-        return [self._fit(plain_scalar(each)) for each in value]
+        return [self._inner(plain_scalar(each)) for each in value]
+
+    def _inner(self, value: Any) -> Any:
+        try:
+            return self._fit(value)
+        except Misfit as misfit:
+            raise Misfit(", ".join(filter(None, (f"in which is {shown(value)}", str(misfit))))) from None
 
     def _refusal(self, row: int, value: Any, reason: str) -> tuple[str, str, str]:
         """Problem, type and remedy of one value that does not fit."""
@@ -114,7 +120,11 @@ class Column:
             problem = f"{self._title} of row {row} is null; the model does not accept missing values."
             return problem, "null", f"Send {self._wanted()}."
         if reason == "category":
-            near = hint(value, self._allowed or ())
+            allowed = self._allowed or {}
+            value = (
+                next((each for each in value if not _is_among(each, allowed)), None) if self.feature.shape else value
+            )
+            near = hint(value, allowed)
             problem = f"{self._title} expects {self._choices()}; row {row} holds {shown(value)}.{near}"
             return problem, "category", f"Send {self._choices()}{self._or_null()}."
         problem = f"{self._title} expects {self._wanted()}, row {row} holds {shown(plain_scalar(value))}."

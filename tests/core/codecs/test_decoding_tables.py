@@ -179,6 +179,21 @@ REFUSED = [
     (Feature("a", Datatype.BOOLEAN), [2], "row 0 holds 2."),
     (Feature("a", Datatype.STRING), ["x", 1], "expects a string, row 1 holds 1."),
     (Feature("a", Datatype.STRING), [["x"]], "row 0 holds a list."),
+    (
+        Feature("a", Datatype.INTEGER, "object", (-1,)),
+        [[1, "x"]],
+        "each an integer, row 0 holds a list, in which is 'x'.",
+    ),
+    (
+        Feature("a", Datatype.INTEGER, "object", (-1,)),
+        [[1], [2**63]],
+        f"row 1 holds a list, in which is {2**63}, which is out of range.",
+    ),
+    (
+        Feature("a", Datatype.STRING, "object", (-1,), categories=("x", "y"), closed=True),
+        [["x"], ["y", "z"]],
+        "expects one of 'x', 'y'; row 1 holds 'z'.",
+    ),
     (Feature("a", Datatype.DATETIME), ["yesterday"], "expects a date and time in ISO 8601, row 0 holds 'yesterday'."),
     (Feature("a", Datatype.DATETIME), ["now"], "row 0 holds 'now'."),
     (Feature("a", Datatype.DATETIME), ["2020-02-30"], "row 0 holds '2020-02-30'."),
