@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
@@ -20,7 +19,7 @@ from .codecs import Body, Call, Decoder
 from .component import Component
 from .cost import Cost
 from .custom import acquired, unwrapped
-from .engines import Lane, lane_of
+from .engines import Lane, Places, lane_of
 from .invocation import invocation_of
 from .output import Log, write_to, writing_to
 from .schema import DataKind, Signature
@@ -112,7 +111,7 @@ class Callee:
         self.coroutines = coroutines
         self.log = log
         self.lane = lane or lane_of(name, options.threads, options.places)
-        self._awaiting = threading.Semaphore(options.queue)
+        self._awaiting = Places(options.queue)
 
     def current(self, method: Method) -> Method:
         """The method as it is now: a load may have found another model under the same name."""
@@ -212,11 +211,11 @@ class Callee:
     def _submit_async(
         self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]
     ) -> Future[Answer[R]]:
-        if not self._awaiting.acquire(blocking=False):
+        if not self._awaiting.take():
             raise Busy(f"{self.name} has {self.options.queue} calls waiting.", "Ask again later.")
         awaiting = self._awaiting  # and not this: an error that is kept keeps its future
         future = self.coroutines.submit(self._call_async(method, read, finish))
-        future.add_done_callback(lambda _: awaiting.release())
+        future.add_done_callback(lambda _: awaiting.give_back())
         return future
 
     def alone(self, method: Method, read: Callable[[Method], Call], finish: Callable[[Any], R]) -> Answer[R]:

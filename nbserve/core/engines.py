@@ -17,7 +17,7 @@ from ..errors import Busy, ServerError
 from .blame import forget_locals
 from .cost import Cost
 
-__all__ = ["CoroutineThread", "Lane", "lane_of", "release_threads"]
+__all__ = ["CoroutineThread", "Lane", "Places", "lane_of", "release_threads"]
 
 T = TypeVar("T")
 
@@ -154,17 +154,38 @@ class Lane:
             return None
 
 
+class Places:
+    """So many may be taken at once; nobody waits for one. Thread-safe, and a tenth of a semaphore in weight."""
+
+    __slots__ = ("_free", "_lock")
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._lock = threading.Lock()
+
+    def take(self) -> bool:
+        """Whether there was one left."""
+        with self._lock:
+            has_one = self._free > 0
+            self._free -= has_one
+            return has_one
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._free += 1
+
+
 class _Turnstile(Lane):
     """A lane before which nobody waits: a call runs at once, or is refused."""
 
     def __init__(self, name: str, threads: int) -> None:
         super().__init__(name, threads, limit=0)
-        self._free = threading.Semaphore(threads)
+        self._free = Places(threads)
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         if threading.current_thread() in self._here:
             return super().submit(work)
-        if not self._free.acquire(blocking=False):
+        if not self._free.take():
             calls = "a call runs" if self.threads == 1 else f"{self.threads} calls run"
             wait_s = self._pace.of(1) or 0.0
             raise Busy(f"{self.owner} is busy: {calls}, and none may wait.", "Ask again later.", retry_after_s=wait_s)
@@ -174,17 +195,17 @@ class _Turnstile(Lane):
         return future
 
 
-def _left_after(free: threading.Semaphore, work: Callable[[], T]) -> T:
+def _left_after(free: Places, work: Callable[[], T]) -> T:
     """The place is free before anybody is told: who asks again at once finds it so."""
     try:
         return work()
     finally:
-        free.release()
+        free.give_back()
 
 
-def _left_if_cancelled(free: threading.Semaphore, future: Future[Any]) -> None:
+def _left_if_cancelled(free: Places, future: Future[Any]) -> None:
     if future.cancelled():
-        free.release()
+        free.give_back()
 
 
 def lane_of(name: str, threads: int, limit: int) -> Lane:

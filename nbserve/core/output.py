@@ -27,7 +27,7 @@ class Log:
     """The newest lines that one endpoint's model printed, warned and raised. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lines: deque[tuple[float, str]] = deque(maxlen=REMEMBERED_LINES)
+        self._lines: deque[tuple[float, str]] | None = None  # most models print nothing, and an empty one weighs, too
         self._open = ""
         self._lock = threading.Lock()
 
@@ -36,6 +36,8 @@ class Log:
             *lines, self._open = (self._open + text).split("\n")
             self._open = self._open[-LONGEST_LINE:]
             now = time.time()
+            if self._lines is None:
+                self._lines = deque(maxlen=REMEMBERED_LINES)
             self._lines.extend((now, line[:LONGEST_LINE]) for line in lines)
             if _mirror is not None:
                 _mirror.writelines(f"{line[:LONGEST_LINE]}\n" for line in lines)
@@ -44,7 +46,7 @@ class Log:
     def lines(self) -> list[str]:
         """`21:05:13 text`, oldest first."""
         with self._lock:
-            kept = list(self._lines) + ([(time.time(), self._open)] if self._open else [])
+            kept = list(self._lines or ()) + ([(time.time(), self._open)] if self._open else [])
         return [f"{time.strftime('%H:%M:%S', time.localtime(at))} {line}" for at, line in kept]
 
 

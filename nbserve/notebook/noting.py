@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from ..core.codecs import encode
-from ..core.exchanges import Exchange
+from ..core.exchanges import Exchange, compact
 from ..core.served import Served
 from ..core.sharing import Answer
 from ..errors import LONGEST_NAME, NbserveError
@@ -66,7 +66,7 @@ def _outcome(came_to: Answer[Any] | NbserveError, ident: str) -> tuple[int | Non
         return came_to.rows, OK, answer
     from ..web.answers import STATUS, error_bytes
 
-    return None, STATUS[came_to.code], error_bytes(came_to, ident)
+    return None, STATUS[came_to.code], compact(error_bytes(came_to, ident))
 
 
 def _written(value: Any) -> bytes | str:
@@ -74,7 +74,7 @@ def _written(value: Any) -> bytes | str:
     parts = list(value.values()) if isinstance(value, dict) else [value]
     if all(map(_is_small, parts)):
         try:
-            return encode(value)
+            return compact(encode(value))
         except Exception:  # noqa: BLE001 - objects of the user's in a list: the call has ended, whatever they say
             return "Not shown: it has no JSON form."
     return f"Not shown: {', '.join(map(_described, parts))[:200]}."

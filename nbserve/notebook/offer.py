@@ -54,11 +54,15 @@ class Offer:
         return replace(self, profile=served.found, is_seen=served.is_described, advice="")
 
 
+_KNOWN_BY_NOW = unseen("")
+"""What is served knows it better than the offer did, and need not keep both."""
+
+
 class Told:
     """What is served, and what it was told: `settings` are in force, `wanted` those from the next refresh on."""
 
     def __init__(self, offer: Offer, settings: Settings) -> None:
-        self.offer = offer
+        self.offer = replace(offer, profile=_KNOWN_BY_NOW)
         self.settings = self.wanted = settings
 
 

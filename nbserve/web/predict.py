@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..core.calls import Method
 from ..core.codecs import Body, Bounds, Medium, accepted, arguments_of, encode, sent_as
-from ..core.exchanges import Exchange, Exchanges
+from ..core.exchanges import Exchange, Exchanges, compact
 from ..core.schema import Signature
 from ..core.served import Served
 from ..core.sharing import Answer, Caller
@@ -188,7 +188,7 @@ class Prediction:
             sent,
             self._sent_as,
             len(sent),
-            body,
+            body if status == 200 else compact(body),
             answered_as,
             len(body),
             self._query,

@@ -27,6 +27,7 @@ __all__ = [
     "text_dtype",
 ]
 
+_NONE: frozenset[str] = frozenset()
 _NUMERIC = frozenset({Datatype.NUMBER, Datatype.INTEGER, Datatype.BOOLEAN})
 
 
@@ -39,7 +40,7 @@ class Table:
         self._features = data.features
         self._container = data.container
         self._is_numeric = all(feature.datatype in _NUMERIC and not feature.shape for feature in data.features)
-        self._lists = frozenset(feature.name for feature in data.features if feature.shape)
+        self._lists = frozenset(feature.name for feature in data.features if feature.shape) or _NONE
         self._defaults = {feature.name: feature.default for feature in data.features if not feature.required}
         self._dtype = data.dtype or ("float64" if self._is_numeric else "object")
 
