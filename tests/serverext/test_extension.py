@@ -115,9 +115,10 @@ async def test_jupyter_finds_no_handler_that_forgot_who_may_ask(
 
 
 def test_what_the_page_shares_with_a_kernels_pages_is_there() -> None:
-    from nbserve.serverext.overview import _OWN, _SHARED, _asset
+    from nbserve.serverext.overview import _OWN, _VENDORED, _asset
 
-    assert all(_asset(name) for name in (*_OWN, *_SHARED))
+    assert all(_asset(name) for name in (*_OWN, *_VENDORED, "dom.js", "page.css", "icon.svg"))
+    assert [_asset(name) for name in ("__init__.py", "endpoint.html", "..", "absent.js")] == [None] * 4
 
 
 def test_the_extension_imports_neither_the_web_nor_the_core() -> None:

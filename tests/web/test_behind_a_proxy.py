@@ -103,7 +103,8 @@ def test_an_endpoint_has_documentation_of_its_own(serve: Callable, session: Sess
     document = caller.get("/iris/openapi.json", token=session.token("iris")).json()
     assert set(document["paths"]) == {
         "/iris/",
-        *(f"/iris/{each}/" for each in ("predict", "inspect", "metadata", "load", "unload", "traffic", "traffic/{id}")),
+        *(f"/iris/{each}/" for each in ("predict", "result/{ticket}", "inspect", "metadata", "load", "unload")),
+        *(f"/iris/{each}/" for each in ("traffic", "traffic/{id}")),
     }
     assert [tag["name"] for tag in document["tags"]] == ["iris"]
     assert 'data-described="/iris/openapi.json"' in caller.get("/iris/docs", headers=PAGE).text
