@@ -72,7 +72,7 @@ class Client:
         return self._run(self._plans.call(method, data, arguments))
 
     def submit(self, method: str, data: Any = NOTHING, /, **arguments: Any) -> Ticket:
-        """Ask a method of the model for what takes long: ``client.submit("predict", rows).result()``."""
+        """Ask a method of the model for what takes long; the ticket's `result` waits for what comes of it."""
         return Ticket(self._run, self._plans, *self._run(self._plans.submit(method, data, arguments)))
 
     def predict(self, data: Any = NOTHING, /, **arguments: Any) -> Any:
@@ -172,7 +172,7 @@ class AsyncClient:
         return await self._run(self._plans.call(method, data, arguments))
 
     async def submit(self, method: str, data: Any = NOTHING, /, **arguments: Any) -> AsyncTicket:
-        """Ask a method of the model for what takes long; `result` of what this answers is to be awaited, too."""
+        """Ask a method of the model for what takes long; the ticket's `result` waits for what comes of it."""
         return AsyncTicket(self._run, self._plans, *await self._run(self._plans.submit(method, data, arguments)))
 
     async def predict(self, data: Any = NOTHING, /, **arguments: Any) -> Any:
