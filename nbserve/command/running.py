@@ -7,12 +7,15 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
 from queue import SimpleQueue
 from types import FrameType
 from typing import Any, Self
 
 from ..core.output import mirror_logs
+from ..notebook.handle import Endpoint
 from ..notebook.session import Session
 from ..options import environment_options
 from ..program import GRACE_S, TOKEN_VARIABLE
@@ -37,9 +40,10 @@ def run(models: Sequence[str], given: Mapping[str, Any], workers: int, words: Se
     session = _session(None if duty is None else duty.listening)
     with End(None if duty is None else duty.lifeline) as end:
         try:
-            _serve(session, models, given)
-            _tell(session) if duty is None else duty.is_ready()
-            end.wait()
+            endpoints = _placed(session, models, given)
+            if end.comes_after(partial(_load, session, endpoints)):
+                _tell(session) if duty is None else duty.is_ready()
+                end.wait()
             session.hosting.stop()  # first what is in flight is answered; then there is nothing left to ask
         finally:
             session.close()
@@ -51,7 +55,7 @@ class End:
     """SIGTERM, SIGINT, and the end of whoever started this process, in a block. The second signal ends at once."""
 
     def __init__(self, lifeline: int | None = None) -> None:
-        self._told: SimpleQueue[None] = SimpleQueue()  # an Event's lock would be held by whom a signal interrupts
+        self._told: SimpleQueue[bool] = SimpleQueue()  # an Event's lock would be held by whom a signal interrupts
         self._lifeline = lifeline
 
     def __enter__(self) -> Self:
@@ -65,15 +69,34 @@ class End:
             signal.signal(each, before)
 
     def wait(self) -> None:
-        self._told.get()
+        while not self._told.get():
+            pass
+
+    def comes_after(self, work: Callable[[], None]) -> bool:
+        """Do it on a thread of its own; false when the end comes first. Raises what it raises."""
+        done: Future[None] = Future()
+        threading.Thread(target=self._do, args=(work, done), name="nbserve:opening", daemon=True).start()
+        if self._told.get():
+            return False
+        done.result()
+        return True
+
+    def _do(self, work: Callable[[], None], done: Future[None]) -> None:
+        try:
+            work()
+            done.set_result(None)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            done.set_exception(error)
+        finally:
+            self._told.put(False)
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        self._told.put(None)
+        self._told.put(True)
 
     def _watch(self, lifeline: int) -> None:
         os.read(lifeline, 1)
-        self._told.put(None)
+        self._told.put(True)
 
 
 def _session(listening: socket.socket | None) -> Session:
@@ -89,9 +112,13 @@ def _session(listening: socket.socket | None) -> Session:
     )
 
 
-def _serve(session: Session, models: Sequence[str], given: Mapping[str, Any]) -> None:
-    session.app.state.is_opening = True  # it listens already while it loads
-    endpoints = [session.place(*each) for each in offers_of(session, plans_of(models), given)]
+def _placed(session: Session, models: Sequence[str], given: Mapping[str, Any]) -> list[Endpoint]:
+    """It listens from here on, and is not ready yet."""
+    session.app.state.is_opening = True
+    return [session.place(*each) for each in offers_of(session, plans_of(models), given)]
+
+
+def _load(session: Session, endpoints: Iterable[Endpoint]) -> None:
     for endpoint in endpoints:
         with shown(session.registry[endpoint.name]):
             endpoint.load_if_eager()

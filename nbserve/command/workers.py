@@ -59,9 +59,10 @@ def run(models: Sequence[str], given: Mapping[str, Any], count: int, words: Sequ
     options = _options_of(models, given)
     crew = _Crew(_listening(options), words, count)
     try:
-        crew.start()
-        _tell(crew, options)
-        return crew.work()
+        if crew.start():
+            _tell(crew, options)
+            return crew.work()
+        return 0
     finally:
         crew.end()
 
@@ -100,15 +101,16 @@ class _Crew:
         self._words = words
         self._news: SimpleQueue[_Worker | None] = SimpleQueue()
         self._workers: list[_Worker] = []
+        self._is_over = False
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, self._hear)
 
-    def start(self) -> None:
-        """All of them, the first before the others: what is wrong is told once. Raises `ServerError`."""
-        self._add().wait_ready()
-        more = [self._add() for _ in range(self.count - 1)]
-        for worker in more:
-            worker.wait_ready()
+    def start(self) -> bool:
+        """All of them, the first before the others: what is wrong is told once. False when the end comes first.
+
+        Raises `ServerError`.
+        """
+        return self._are_ready(1) and self._are_ready(self.count - 1)
 
     def work(self) -> int:
         """Until a signal; 1 if a worker cannot be replaced."""
@@ -117,13 +119,23 @@ class _Crew:
             ended.end(SHORT_LIFE_S)
             if ended.age_s < SHORT_LIFE_S:
                 return 1
-            self._add().wait_ready()
+            if not self._are_ready(1):
+                break
         return 0
+
+    def _are_ready(self, count: int) -> bool:
+        """So many more of them; false when the end comes first. Raises `ServerError`."""
+        try:
+            for worker in [self._add() for _ in range(count) if not self._is_over]:
+                worker.wait_ready()
+        except ServerError:
+            if not self._is_over:
+                raise
+        return not self._is_over
 
     def end(self) -> None:
         """Every worker answers what it has, for a bounded time."""
-        for worker in self._workers:
-            worker.process.terminate()
+        self._end_all()
         until = time.monotonic() + GRACE_S + 2 * SHORT_LIFE_S
         for worker in self._workers:
             worker.end(max(0.0, until - time.monotonic()))
@@ -132,11 +144,20 @@ class _Crew:
     def _add(self) -> _Worker:
         worker = _Worker(self._words, self.listening, self.token, self._news)
         self._workers.append(worker)
+        if self._is_over:  # the signal came while it was being started
+            worker.ask_to_end()
         return worker
+
+    def _end_all(self) -> None:
+        """Told once: the second time would be an order to answer nobody any more."""
+        for worker in self._workers:
+            worker.ask_to_end()
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
+        self._is_over = True
         self._news.put(None)
+        self._end_all()  # one that is being waited for ends, and the wait with it
 
 
 class _Worker:
@@ -152,6 +173,7 @@ class _Worker:
         os.close(ready)
         os.close(lifeline)
         self._began = time.monotonic()
+        self._is_asked = False
         threading.Thread(target=self._watch, args=(news,), daemon=True).start()
 
     @property
@@ -162,6 +184,11 @@ class _Worker:
         """Raises `ServerError` for one that has ended instead."""
         if not os.read(self._ready, 1):
             raise ServerError("A worker did not start.", "It has said why.")
+
+    def ask_to_end(self) -> None:
+        if not self._is_asked:
+            self._is_asked = True
+            self.process.terminate()
 
     def end(self, timeout_s: float) -> None:
         try:

@@ -16,7 +16,7 @@ import httpx
 
 from tests.client import PATIENCE_S
 
-__all__ = ["START_S", "Running", "running"]
+__all__ = ["START_S", "Running", "running", "started"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,15 +28,7 @@ class Running:
     """A program that serves, and says where in one line."""
 
     def __init__(self, words: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> None:
-        path = os.pathsep.join((str(ROOT), str(folder)))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nbserve", "run", *words],
-            env={**os.environ, "PYTHONPATH": path, **environment},
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.process = _process(words, environment, folder)
         assert self.process.stdout is not None
         self.said = self.process.stdout.readline()
         found = re.search(r"(https?://\S+/)(?:\?token=(\S+))?$", self.said)
@@ -62,17 +54,42 @@ class Running:
 
 @contextmanager
 def running(*words: str, folder: Path, **environment: str) -> Iterator[Running]:
-    started = Running(words, environment, folder)
+    served = Running(words, environment, folder)
+    with _ended(served.process):
+        yield served
+
+
+@contextmanager
+def started(*words: str, folder: Path, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """One that may not serve yet."""
+    with _ended(_process(words, environment, folder)) as process:
+        yield process
+
+
+def _process(words: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> subprocess.Popen[str]:
+    path = os.pathsep.join((str(ROOT), str(folder)))
+    return subprocess.Popen(
+        [sys.executable, "-m", "nbserve", "run", *words],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     try:
-        yield started
+        yield process
     finally:
-        if started.process.poll() is None:
-            started.process.send_signal(signal.SIGTERM)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
             try:
-                started.process.wait(PATIENCE_S)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
-                started.process.kill()
-        for stream in (started.process.stdout, started.process.stderr):
+                process.kill()
+        for stream in (process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
-        started.process.wait()
+        process.wait()

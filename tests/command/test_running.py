@@ -14,7 +14,7 @@ import joblib
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from tests.command.served import START_S, running
+from tests.command.served import START_S, running, started
 from tests.models import IRIS_ROWS
 
 pytestmark = [
@@ -122,11 +122,16 @@ def test_a_model_that_hangs_and_many_signals_keep_nobody_from_ending_it(folder: 
             in_flight.result(START_S)
 
 
-def test_it_is_ready_when_everything_is_loaded(folder: Path) -> None:
+def _write_gated_load(folder: Path) -> None:
+    """A model that says when it is being loaded, and waits then."""
     for name in ("loading", "go"):
         os.mkfifo(folder / name)
     (folder / "slow_models.py").write_text('open("loading", "w").close(); open("go").close()\ndef slow(X): return X\n')
     (folder / "slow.pkl").write_bytes(b"\x80\x04cslow_models\nslow\n.")
+
+
+def test_it_is_ready_when_everything_is_loaded(folder: Path) -> None:
+    _write_gated_load(folder)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = ("slow.pkl", "--trust", "--no-token", "--port", str(port))
@@ -193,3 +198,15 @@ def test_workers_that_cannot_start_say_why_once(tmp_path: Path) -> None:
         code, _, told = served.end()
     assert code == 1
     assert told.count("There is no file 'missing.joblib'") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_who_is_told_to_end_while_a_model_loads_ends(folder: Path, number: int, workers: int) -> None:
+    """The load itself would go on for ever."""
+    _write_gated_load(folder)
+    with started("slow.pkl", "--trust", "--port", "0", "--workers", str(workers), folder=folder) as process:
+        (folder / "loading").read_text()
+        process.send_signal(number)
+        assert process.communicate(timeout=START_S) == ("", "")
+    assert process.returncode == 0
