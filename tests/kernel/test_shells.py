@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pexpect
@@ -37,6 +39,8 @@ class Terminal:
             encoding="utf-8",
             timeout=60,
             dimensions=(50, 400),
+            # as in a terminal, also where these tests were started in the background, which ignores interrupts
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         self._child.expect_exact("In [")
         self._child.expect_exact("]: ")
