@@ -1,4 +1,4 @@
-# ruff: noqa: F821, RUF012 - run as a cell of a notebook
+# ruff: noqa: F821 - run as a cell of a notebook
 import asyncio
 
 from fastapi import Request
@@ -22,7 +22,7 @@ class Holds(nbserve.ModelComponent):
 
 class Shop(nbserve.ModelResource):
     component = Holds()
-    ended = []
+    begun, ended = [], []
 
     @nbserve.resource_method("/echo/", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
     async def echo(self, request: Request):
@@ -44,6 +44,7 @@ class Shop(nbserve.ModelResource):
     @nbserve.resource_method("/events/", methods=["GET"])
     async def events(self):
         async def told():
+            Shop.begun.append("events")
             try:
                 number = 0
                 while True:

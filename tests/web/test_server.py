@@ -27,6 +27,7 @@ from nbserve.web import server as server_module
 from nbserve.web.server import THREAD_NAME, Server
 from tests.client import PATIENCE_S, Caller, Gated
 from tests.conftest import Serve
+from tests.kernel.harness import eventually
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files cannot be counted here")
@@ -205,7 +206,7 @@ def test_starting_and_stopping_leaves_no_thread_and_no_open_file_behind() -> Non
         cycle()
     gc.collect()
     assert threading.active_count() == threads
-    assert _open_files() <= files
+    assert eventually(lambda: _open_files() <= files)  # others of this process may just have one open
 
 
 @needs_proc
