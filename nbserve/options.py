@@ -147,7 +147,6 @@ OPTIONS: tuple[Option, ...] = (
         readers.one_of("numpy", "pandas", "polars", "list", "records", "torch", "tensorflow", "sparse"),
         "what the model is given its rows in: numpy, pandas, polars, list, records, torch, tensorflow, sparse",
         "WHAT",
-        False,
     ),
     Option(
         "dtype",
@@ -155,7 +154,6 @@ OPTIONS: tuple[Option, ...] = (
         readers.dtype,
         "the type of the numbers of an array or a frame, such as float32",
         "DTYPE",
-        False,
     ),
     Option(
         "loop",

@@ -338,3 +338,11 @@ def test_a_dtype_may_be_numpys_own() -> None:
     for wrong in (np.dtype("datetime64[ns]"), np.str_, str):
         with pytest.raises(OptionError, match="dtype cannot be"):
             options_from({"dtype": wrong})
+
+
+def test_all_but_what_is_of_one_model_has_a_default_for_all() -> None:
+    assert {option.name for option in OPTIONS if not option.is_shared} == {
+        "name", "path", "columns", "row", "model_class"
+    }  # fmt: skip
+    said = environment_options({"NBSERVE_CONTAINER": "numpy", "NBSERVE_DTYPE": "float32", "NBSERVE_COLUMNS": "[]"})
+    assert said == {"container": "numpy", "dtype": "float32"}
