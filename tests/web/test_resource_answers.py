@@ -2,6 +2,7 @@
 
 # ruff: noqa: B008 - a call as a default is how FastAPI is told
 
+import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -91,6 +92,24 @@ class Answers(ModelResource):
 
         return StreamingResponse(parts(), media_type="text/plain")
 
+    @resource_method("/endless/{kind}/")
+    def endless(self, kind: str):
+        def flood():
+            try:
+                while True:
+                    yield b"x" * 65536
+            finally:
+                self.has_ended.set()
+
+        async def awaited_flood():
+            try:
+                while True:
+                    yield b"x" * 65536
+            finally:
+                self.has_ended.set()
+
+        return StreamingResponse(flood() if kind == "plain" else awaited_flood(), media_type="text/plain")
+
 
 @pytest.mark.parametrize("how", ["sync", "async"])
 @pytest.mark.parametrize("name", ANSWERS)
@@ -125,6 +144,23 @@ def test_the_model_is_leased_until_the_answer_has_been_sent(serve: Serve, caller
         assert streamed.result().text == "7 True"
         unloaded.result(PATIENCE_S)
     assert not endpoint.loaded
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_a_stream_whose_caller_has_gone_ends_at_once_and_not_when_garbage_is_collected(
+    serve: Serve, caller: Caller, kind: str
+) -> None:
+    resource = Answers(component=Loads())
+    resource.has_ended = threading.Event()
+    serve(resource, name="m")
+    gc.disable()
+    try:
+        with caller.connect() as connection:
+            connection.sendall(caller.head("GET", f"/m/endless/{kind}/"))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        assert resource.has_ended.wait(PATIENCE_S)
+    finally:
+        gc.enable()
 
 
 def test_routes_answer_with_and_without_slash_and_to_head(serve: Serve, caller: Caller) -> None:

@@ -6,13 +6,14 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from fastapi.dependencies import models as fastapi_callables
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from ...core.blame import forget_locals, is_callers_fault, reason_of
 from ...core.codecs import encode
@@ -50,6 +51,8 @@ class _Call:
 
     resource: ModelResource
     lane: Lane
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """What is to be closed when the request has ended."""
 
     @property
     def component(self) -> ModelComponent:
@@ -58,6 +61,13 @@ class _Call:
 
     async def call(self, attribute: str, positional: list[Any], given: dict[str, Any]) -> Any:
         """What the method answers: a response as it is, anything else as the text of its JSON."""
+        answer = await self._answer(attribute, positional, given)
+        if isinstance(answer, StreamingResponse) and hasattr(answer.body_iterator, "aclose"):
+            # whoever streams it leaves it where it stands when the caller goes, until a collection of garbage
+            self.opened.push_async_callback(answer.body_iterator.aclose)
+        return answer
+
+    async def _answer(self, attribute: str, positional: list[Any], given: dict[str, Any]) -> Any:
         method = getattr(self.resource, attribute)
         if inspect.iscoroutinefunction(method):
             return _encoded(await method(*positional, **given))
@@ -107,7 +117,8 @@ class Mounted:
         write_to(log)
         answering.set(call)
         try:
-            await route.app(scope, bridge.receive, bridge.send)
+            async with call.opened:
+                await route.app(scope, bridge.receive, bridge.send)
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and _is_cancelled():
                 raise
