@@ -26,7 +26,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 define install
 if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "Installing $(1) …"; \
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $(1) >/dev/null; \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends $(1) >/dev/null; \
 	else echo "$(2): install it with your system's packages." >&2; exit 1; fi
 endef
 
