@@ -437,6 +437,9 @@ ADDRESSES: dict[str, Broken] = {
     "no host": Broken("names no host", place=lambda *_: "https:///model.joblib"),
     "an unknown scheme": Broken("memry addresses are not known", place=lambda *_: "memry://model.joblib"),
     "a scheme without its library": Broken("read by s3fs, which is not installed", place=lambda *_: "s3://b/m.joblib"),
+    "a chain without its library": Broken("read by s3fs, which is not installed", place=lambda *_: "zip::s3://b/m.zip"),
+    "a chain to nothing": Broken("There is nothing at zip://m.joblib", place=lambda *_: "zip://m.joblib::memory://a.zip"),
+    "a copy that would be old": Broken("keeps a copy of its own", place=lambda *_: "simplecache::memory://m.joblib"),
     "nothing in memory": Broken("There is nothing at memory://gone", place=lambda *_: "memory://gone/m.joblib"),
     "no address": Broken("That is no address", place=lambda *_: "https://a b/\n"),
 }  # fmt: skip

@@ -20,6 +20,9 @@ __all__ = ["check", "find"]
 
 MOST_FILES = 10_000
 
+KEEPING = frozenset({"blockcache", "cached", "filecache", "simplecache"})
+"""Links of a chain that would give a model as it once was for what is there now."""
+
 SAME = frozenset({"name", "Key", "size", "Size", "type", "islink", "mode", "uid", "gid", "nlink", "StorageClass"})
 """What may be the same of a file that has changed."""
 
@@ -33,41 +36,53 @@ def check(address: Address) -> None:
             f"{address.scheme} addresses are read by fsspec, which is not installed.",
             "pip install 'jupyter-nbserve[remote]', or download the file and give its path.",
         )
+    for scheme in _schemes(address):
+        _check_scheme(scheme)
+
+
+def _check_scheme(scheme: str) -> None:
     from fsspec.registry import available_protocols, known_implementations, registry
 
-    if address.scheme in registry:
+    if scheme in KEEPING:
+        raise LoadError(
+            f"{scheme}:: keeps a copy of its own, and does not see that what it copied has changed.",
+            f"Leave {scheme}:: away: what is fetched is kept here anyway.",
+        )
+    if scheme in registry:
         return
-    known = known_implementations.get(address.scheme)
+    known = known_implementations.get(scheme)
     if known is None:
         raise LoadError(
-            f"{address.scheme} addresses are not known.{nearest(address.scheme, available_protocols())}",
+            f"{scheme} addresses are not known.{nearest(scheme, available_protocols())}",
             "Download the file, and give its path.",
         )
     library = known["class"].partition(".")[0]
     if find_spec(library) is None:
         raise LoadError(
-            f"{address.scheme} addresses are read by {library}, which is not installed.",
+            f"{scheme} addresses are read by {library}, which is not installed.",
             f"pip install {library.replace('_', '-')}, or download the file and give its path.",
         )
 
 
+def _schemes(address: Address) -> list[str]:
+    """Of all links of a chain, `zip://member::s3://…`; a path of this machine has none."""
+    if "::" not in address.text:
+        return [address.scheme]
+    links = (link.partition("://") for link in address.text.split("::"))
+    return [scheme for scheme, mark, _ in links if mark or scheme.isalpha()]
+
+
 @contextmanager
 def find(address: Address, known: str) -> Iterator[Found | None]:
-    from fsspec.core import url_to_fs
-
     try:
-        filesystem, path = url_to_fs(address.text)
-    except ImportError as error:  # fsspec's own words: what is imported may be installed under another name
-        raise LoadError(
-            f"{address.scheme} addresses are read by a library that is not installed.", f"{error}.".replace("..", ".")
-        ) from None
-    filesystem.invalidate_cache()
-    try:
+        filesystem, path = _opened(address)
         facts = filesystem.info(path)
         is_folder = facts["type"] == "directory"
         files = filesystem.find(path, detail=True) if is_folder else {path: facts}
     except FileNotFoundError:
-        raise LoadError(f"There is nothing at {address.shown}.", "Check the address.") from None
+        raise LoadError(
+            f"There is nothing at {address.shown}.", "Check the address, and with whose credentials it is read."
+        ) from None
     except PermissionError:
         raise LoadError(f"{address.shown} is not open to us.", "Check with whose credentials it is read.") from None
     version = _version(files)
@@ -75,6 +90,21 @@ def find(address: Address, known: str) -> Iterator[Found | None]:
         yield None
         return
     yield Found(version, _parts(address, filesystem, path, files, is_folder=is_folder), is_folder)
+
+
+def _opened(address: Address) -> tuple[Any, str]:
+    """The file system, made anew: one that is shared keeps the credentials and the listings that it once had."""
+    from fsspec.core import url_to_fs
+
+    try:
+        filesystem, path = url_to_fs(
+            address.text, **{scheme: {"skip_instance_cache": True} for scheme in _schemes(address)}
+        )
+    except ImportError as error:  # fsspec's own words: what is imported may be installed under another name
+        raise LoadError(
+            f"{address.scheme} addresses are read by a library that is not installed.", f"{error}.".replace("..", ".")
+        ) from None
+    return filesystem, path
 
 
 def _parts(

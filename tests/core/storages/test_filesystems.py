@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -92,6 +93,52 @@ def test_a_member_of_an_archive_is_an_address_too(tmp_path: Path, terms: Terms) 
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("m.bin", b"inside")
     assert got(f"zip://m.bin::{(tmp_path / 'a.zip').as_uri()}", terms).popitem()[1] == b"inside"
+
+
+@pytest.mark.parametrize("chain", ["simplecache::", "filecache::", "blockcache::", "zip://m.bin::simplecache::"])
+def test_a_copy_that_would_hide_that_it_has_changed_is_refused(memory: Any, chain: str) -> None:
+    memory.pipe("/models/m.bin", b"one")
+    with pytest.raises(LoadError, match=r"cache:: keeps a copy of its own.* Leave [a-z]+cache:: away"):
+        storage_of(Address.read(f"{chain}memory://models/m.bin"))
+
+
+def test_each_link_of_a_chain_is_looked_at(memory: Any, terms: Terms) -> None:
+    for chain, sentence in {
+        "zip::s3://b/a.zip": "s3 addresses are read by s3fs, which is not installed",
+        "zip://m.bin::memry://a.zip": "memry addresses are not known",
+    }.items():
+        with pytest.raises(LoadError, match=sentence):
+            storage_of(Address.read(chain))
+    for chain in ("zip://m.bin::memory://none.zip", "tar://m.bin::memory://none.tar"):
+        with pytest.raises(LoadError, match="There is nothing at"):
+            got(chain, terms)
+
+
+class Tenant(fsspec.AbstractFileSystem):  # type: ignore[misc]  # it ships no types
+    """Asks once who asks, as those of clouds do."""
+
+    protocol = "tenant"
+    asks: ClassVar[list[str]] = ["nobody"]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.user = self.asks[-1]
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        if self.user == "nobody":
+            raise PermissionError(path)
+        return {"name": path, "size": 2, "type": "file"}
+
+    def _open(self, path: str, *_: Any, **__: Any) -> io.BytesIO:
+        return io.BytesIO(b"ok")
+
+
+def test_who_asks_is_asked_with_each_load(terms: Terms, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsspec.register_implementation("tenant", Tenant, clobber=True)
+    with pytest.raises(LoadError, match=r"tenant://m\.bin is not open to us"):
+        got("tenant://m.bin", terms)
+    monkeypatch.setattr(Tenant, "asks", ["ann"])
+    assert got("tenant://m.bin", terms) == {"m.bin": b"ok"}
 
 
 class Secretive(fsspec.AbstractFileSystem):  # type: ignore[misc]  # it ships no types
