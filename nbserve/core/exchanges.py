@@ -24,7 +24,7 @@ KEPT_BYTES = 64 * 1024
 """What is kept of one body: so much from its beginning."""
 
 JSON = b"application/json"
-OK = 200
+FIRST_ERROR = 400
 LONGEST_TEXT = 200
 LONGEST_QUERY = 2000
 
@@ -152,28 +152,33 @@ class Exchanges:
             exchange.sent_type[:LONGEST_TEXT],
             exchange.answer_type[:LONGEST_TEXT],
         )
-        part = Part.ANSWER if exchange.status == OK else Part.ERROR
-        exchange.sent = self._kept_of(exchange.sent, exchange.sent_type, Part.REQUEST, signature)
-        exchange.answer = self._kept_of(exchange.answer, exchange.answer_type, part, signature)
+        part = Part.ANSWER if exchange.status < FIRST_ERROR else Part.ERROR
+        sent, answer = (exchange.sent_type, exchange.sent_bytes), (exchange.answer_type, exchange.answer_bytes)
+        exchange.sent = self._kept_of(exchange.sent, *sent, Part.REQUEST, signature)
+        exchange.answer = self._kept_of(exchange.answer, *answer, part, signature)
 
-    def _kept_of(self, body: bytes | str, type_: bytes, part: Part, signature: Signature | None) -> bytes | str:
+    def _kept_of(
+        self, body: bytes | str, type_: bytes, size: int, part: Part, signature: Signature | None
+    ) -> bytes | str:
+        """`size` is that of the whole body, of which the rest may not have been held."""
         if isinstance(body, str) or not body:
             return body
         if not _TEXT.match(type_):
-            return NO_TEXT.format(size=len(body), type=type_.decode("latin-1"))
+            return NO_TEXT.format(size=size, type=type_.decode("latin-1"))
         if self._mask is None:
-            return _cut(body)
-        if len(body) > KEPT_BYTES:
-            return TOO_LARGE.format(size=len(body))
+            return _cut(body, size)
+        if size > KEPT_BYTES:
+            return TOO_LARGE.format(size=size)
         masked = self._mask.applied(body, part, signature, is_csv=type_.lower().startswith(b"text/csv"))
-        return UNREADABLE if masked is None else _cut(masked)
+        return UNREADABLE if masked is None else _cut(masked, len(masked))
 
 
-def _cut(body: bytes) -> bytes:
+def _cut(body: bytes, size: int) -> bytes:
     """The body, or a copy of its beginning, which says so: what is large is let go of."""
-    if len(body) <= KEPT_BYTES:
+    if size <= len(body) <= KEPT_BYTES:
         return body
-    return body[:KEPT_BYTES] + CUT.format(kept=KEPT_BYTES, size=len(body)).encode()
+    kept = body[:KEPT_BYTES]
+    return kept + CUT.format(kept=len(kept), size=size).encode()
 
 
 def _text(body: bytes | str) -> str:

@@ -28,6 +28,10 @@ SILENT = frozenset(
 """The errors whose words never repeat what was sent as data."""
 
 
+_ERROR_KEYS = frozenset({"error", "code", "remedy", "detail", "predict_id"})
+"""Of every error of ours: what the errors of a user's own route hold, nobody knows."""
+
+
 class Part(StrEnum):
     """What a body is of an exchange."""
 
@@ -138,7 +142,9 @@ class Mask:
     # --- errors
 
     def _fault(self, shape: Any, fields: _Fields) -> Any:
-        faults = shape.get("detail") or []
+        if set(shape) != _ERROR_KEYS:
+            raise ValueError("none of our errors")
+        faults = shape["detail"]
         is_told = shape.get("code") in SILENT or (faults and all(self._is_of_others(each, fields) for each in faults))
         if is_told:
             return shape

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote
 
 from ..errors import TokenMissing, TokenRefused
 from .asgi import Scope, header
-from .meters import Meter, Meters
+from .meters import Meter, Meters, Visit
 
 __all__ = ["Access", "Grant", "caller_of", "token_in"]
 
@@ -42,9 +43,9 @@ class Grant:
     def owns(self, endpoint: str) -> bool:
         return self.is_owners and self.covers(endpoint)
 
-    def begin(self, verb: str, path: str) -> Meter | None:
-        """What the use of `path` below the endpoint is counted by, if by anything. Raises what `Meter.begin` does."""
-        return None if self.meter is None else self.meter.begin(verb, path)
+    def begin(self, verb: str, path: str, is_ours: Callable[[], bool] = bool) -> Visit | None:
+        """How the use of `path` below the endpoint is counted, if it is. Raises what `Meter.begin` does."""
+        return None if self.meter is None else self.meter.begin(verb, path, is_ours)
 
 
 EVERYTHING = Grant(None, is_owners=True)

@@ -73,8 +73,12 @@ def create_app(
 
 
 async def _respond(error: NbserveError, request: Request) -> Response:
+    predict_id = request.scope.get("nbserve.predict_id")
+    if predict_id is not None:
+        error.predict_id = predict_id
     own: Response | None = await request.app.answer_for(error, request)
-    return own or error_response(error_body(error), STATUS[error.code], error_headers(error), request.scope)
+    shape = error_body(error, predict_id)
+    return own or error_response(shape, STATUS[error.code], error_headers(error), request.scope)
 
 
 def error_response(shape: dict[str, Any], status: int, headers: Mapping[str, str], scope: Scope) -> Response:
@@ -108,7 +112,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
         return await _respond(MethodNotAllowed(problem, remedy, allowed=allowed), request)
     if error.status_code in _WITHOUT_BODY:
         return Response(None, error.status_code, headers)
-    shape = error_body(NbserveError(str(error.detail))) | {"code": f"http_{error.status_code}"}
+    predict_id = request.scope.get("nbserve.predict_id")
+    shape = error_body(NbserveError(str(error.detail)), predict_id) | {"code": f"http_{error.status_code}"}
     return error_response(shape, error.status_code, headers, request.scope)
 
 

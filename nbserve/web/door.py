@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from functools import partial
 from threading import get_ident
 from typing import Any, Protocol
 
 from fastapi import Request
+from starlette.routing import BaseRoute, Match
 
 from ..core.output import Log
 from ..core.registry import Registry
@@ -30,11 +32,12 @@ from .asgi import (
     take_out_ours,
     wants_page,
 )
-from .meters import Meter, metered
+from .meters import Visit
+from .noting import Noting, is_watching
 from .patience import Patience
 from .predict import Reply, predict, refusal, refuse_large, send_error
 from .resources import ResourceRoutes
-from .routes import is_listing, is_public
+from .routes import EndpointRoute, is_listing, is_public
 from .tickets import predict_later, wants_ticket
 
 __all__ = ["Door", "Exchange"]
@@ -46,7 +49,7 @@ BODY_LIMIT = 64 * 1024**2
 class Exchange(Protocol):
     """One whole request to a model's method, and who waits for the answer on a connection."""
 
-    def begin(self, served: Served, method: str, caller: str, patience: Patience, meter: Meter | None = None) -> None:
+    def begin(self, served: Served, method: str, caller: str, patience: Patience, visit: Visit | None = None) -> None:
         """It is let in."""
         ...
 
@@ -93,52 +96,55 @@ class Door:
         name, _, rest = scope["path"].lstrip("/").partition("/")
         served = self._registry.get(name)
         note_prefix(scope)
-        meter = None
+        scope["app"] = self.app
+        visit = None
         try:
             if served is not None:
                 scope["nbserve.grant"] = grant = self._admit_to(name, scope)
-                meter = grant.begin(scope["method"], rest)
+                visit = grant.begin(scope["method"], rest, partial(self._is_ours, scope))
             elif not is_public(scope):
                 scope["nbserve.grant"] = self._admit_to_session(scope)
             if served is not None and self.app.router.dependencies:
-                await self._guarded(served, rest.rstrip("/"), scope, receive, send, meter)
+                await self._guarded(served, rest.rstrip("/"), scope, receive, send, visit)
             else:
-                await self._answer(served, rest.rstrip("/"), scope, receive, send, meter)
-        except NbserveError as error:
-            if meter is not None and not isinstance(error, self.app.users_errors):  # those were counted on their way
-                meter.end(is_error=True)
-            await self._refuse(error, scope, receive, send)
+                await self._answer(served, rest.rstrip("/"), scope, receive, send, visit)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 500
-            await self._refuse(self._failed(error), scope, receive, send)
+            if visit is not None:
+                visit.end(is_error=True)
+            told = error if isinstance(error, NbserveError) else self._failed(error)
+            await self._refuse(told, scope, receive, send)
+        finally:
+            if visit is not None and not visit.is_handed_on:
+                visit.end(is_error=True)
 
     async def _answer(
-        self, served: Served | None, method: str, scope: Scope, receive: Receive, send: Send, meter: Meter | None = None
+        self, served: Served | None, method: str, scope: Scope, receive: Receive, send: Send, visit: Visit | None = None
     ) -> None:
         is_call = served is not None and self._is_call(served, method, scope)
         if served is not None and is_call and scope["method"] == "POST":
             if self.app.users_errors:
                 scope["nbserve.raises"] = self.app.users_errors
             call = predict_later if wants_ticket(scope) else predict
-            await call(served, method, scope, receive, send, self.patience_of(served), meter)
+            await call(served, method, scope, receive, send, self.patience_of(served), visit)
         elif served is not None and is_call and method in served.methods:
             raise MethodNotAllowed(f"{served.name}.{method} answers POST only.", "POST it JSON.", allowed=("POST",))
         else:
-            await self._to_fastapi(scope, receive, send, meter)
+            refuse_large(scope, BODY_LIMIT)
+            await self._to_fastapi(served, scope, _bounded(receive), send, visit)
 
     async def _guarded(
-        self, served: Served, method: str, scope: Scope, receive: Receive, send: Send, meter: Meter | None
+        self, served: Served, method: str, scope: Scope, receive: Receive, send: Send, visit: Visit | None = None
     ) -> None:
         """The same, once the dependencies of the whole application have been asked."""
+        if scope["method"] == "POST" and self._is_call(served, method, scope):
 
-        async def onward(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["method"] == "POST" and self._is_call(served, method, scope):
-                await self._answer(served, method, scope, receive, send, meter)
-            else:
-                told = send if meter is None else metered(send, meter)
-                await self.app.router(scope, _bounded(receive), told)
+            async def onward(scope: Scope, receive: Receive, send: Send) -> None:
+                await self._answer(served, method, scope, receive, send, visit)
 
-        scope["nbserve.onward"] = onward
-        await self._in_fastapi(scope, receive, send)
+            scope["nbserve.onward"] = onward
+            await self._in_fastapi(scope, receive, send if visit is None else visit.counting(send))
+        else:
+            await self._to_fastapi(served, scope, receive, send, visit, is_guarded=True)
 
     def called(self, url: bytes) -> tuple[Served, str] | None:
         """The method that a plain path is of, if it is served now; None where there is more to look at."""
@@ -153,13 +159,13 @@ class Door:
         """The same as a call for one whole request to a model's method, to which `exchange` replies."""
         try:
             grant = self._access.admit(scope, served.name)
-            meter, caller = grant.begin("POST", method), caller_of(scope, grant)
+            visit, caller = grant.begin("POST", method), caller_of(scope, grant)
         except NbserveError as error:
             exchange.reply(refusal(error))
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end as a bare 400
             exchange.reply(refusal(self._failed(error)))
         else:
-            exchange.begin(served, method, caller, self.patience_of(served), meter)
+            exchange.begin(served, method, caller, self.patience_of(served), visit)
             exchange.ask(headers_of(scope), sent)
 
     def expected(self, served: Served, scope: Scope) -> str | None:
@@ -207,9 +213,56 @@ class Door:
         take_out_ours(scope)
         return grant
 
-    async def _to_fastapi(self, scope: Scope, receive: Receive, send: Send, meter: Meter | None) -> None:
-        refuse_large(scope, BODY_LIMIT)
-        await self._in_fastapi(scope, _bounded(receive), send if meter is None else metered(send, meter))
+    async def _to_fastapi(
+        self,
+        served: Served | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        visit: Visit | None,
+        *,
+        is_guarded: bool = False,
+    ) -> None:
+        """A route answers, or nobody does: a link's visit is counted, and what code of the user's is asked is noted."""
+        if visit is not None:
+            visit.take(None)
+            send = visit.counting(send)
+        noting = None if served is None else self._noting(served, scope, send)
+        begin = _as_it_is if noting is None else noting.begin
+
+        async def onward(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.app.router(scope, begin(_bounded(receive)), send)
+
+        try:
+            if is_guarded:
+                scope["nbserve.onward"] = onward
+            else:
+                receive = begin(receive)
+            await self._in_fastapi(scope, receive, send if noting is None else noting.send)
+        finally:
+            if noting is not None:
+                noting.end()
+
+    def _noting(self, served: Served, scope: Scope, send: Send) -> Noting | None:
+        """How a request for a route of the user's is noted; None for any other, and for what is only watched."""
+        route = self._route_of(scope)
+        if route is None or isinstance(route, EndpointRoute) or is_watching(scope):
+            return None
+        return Noting(served, self._path_of(route, scope), scope, send)
+
+    def _path_of(self, route: BaseRoute, scope: Scope) -> str:
+        """What a route is called below its endpoint: as it was declared, without what callers fill in."""
+        path = self._resources.declared(scope) if route is self._resources else getattr(route, "path", "")
+        asked = scope["path"].strip("/").split("/")
+        return path.strip("/").partition("/")[2] or (asked[1] if len(asked) > 1 else "/")
+
+    def _is_ours(self, scope: Scope) -> bool:
+        """Whether what a link may always look at is what it looks like, and no code of the user's."""
+        return isinstance(self._route_of(scope), EndpointRoute)
+
+    def _route_of(self, scope: Scope) -> BaseRoute | None:
+        """The route that will answer, as the application finds it."""
+        return next((each for each in self.app.router.routes if each.matches(scope)[0] is Match.FULL), None)
 
     async def _in_fastapi(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -241,6 +294,10 @@ class _Sent:
     async def __call__(self, message: Any) -> None:
         self.has_begun = True
         await self._send(message)
+
+
+def _as_it_is(receive: Receive) -> Receive:
+    return receive
 
 
 def _bounded(receive: Receive) -> Receive:

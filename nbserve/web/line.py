@@ -17,7 +17,7 @@ from ..core.served import Served
 from ..core.sharing import Answer
 from .asgi import Headers, Scope, headers_of
 from .door import Door
-from .meters import Meter
+from .meters import Visit
 from .patience import Patience, hung_up
 from .predict import Prediction, Reply, cut_short
 
@@ -144,10 +144,10 @@ class Exchange:
         self.disconnected = False
         self.keep_alive = True
 
-    def begin(self, served: Served, method: str, caller: str, patience: Patience, meter: Meter | None = None) -> None:
+    def begin(self, served: Served, method: str, caller: str, patience: Patience, visit: Visit | None = None) -> None:
         """It is let in: from here on it is counted."""
         self._patience = patience
-        self._prediction = Prediction(served, method, caller, patience.loop, meter)
+        self._prediction = Prediction(served, method, caller, patience.loop, visit)
 
     def ask(self, headers: Headers, sent: bytes) -> None:
         """It is complete: what it comes to is replied in time."""

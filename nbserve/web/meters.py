@@ -18,11 +18,11 @@ from ..shares import Share, Use, find_share, use_of, write_use
 from ..terms import CLOSED, LOOKING, rate_from
 from .asgi import Send
 
-__all__ = ["Meter", "Meters", "metered"]
+__all__ = ["Meter", "Meters", "Visit"]
 
 WRITTEN_EVERY_S = 1.0
 
-_TICKET = re.compile(r"result/[\w-]{22}/?")
+_TICKET = re.compile(r"result/[\w-]{22}/?", re.ASCII)
 """What came of a request that was counted when it was made."""
 
 
@@ -44,28 +44,28 @@ class Meter:
     def allows(self, method: str) -> bool:
         return method not in CLOSED and (not self.share.methods or method in self.share.methods)
 
-    def begin(self, verb: str, path: str) -> Meter | None:
+    def begin(self, verb: str, path: str, is_ours: Callable[[], bool] = bool) -> Visit | None:
         """A request for `path` below the endpoint; None when it only looks, and nothing of it is counted.
 
+        `is_ours` tells whether no code of the user's answers it, which it may: that is a use, whatever it is called.
         Raises `TokenRefused`, `ShareEnded`, and `RateExceeded`.
         """
-        method = path.strip("/").partition("/")[0]
+        is_look = _may_look(verb, path) and is_ours()
         with self._lock:
             try:
                 self._check_open()
-                if (method in LOOKING and verb in ("GET", "HEAD")) or (verb != "POST" and _TICKET.fullmatch(path)):
+                if is_look:
                     return None
-                self._check_method(method)
+                self._check_method(path.strip("/").partition("/")[0])
                 self._check_rate()
             except Exception:
                 self.use = replace(self.use, refused=self.use.refused + 1)
                 self._used()
                 raise
-        return self
+        return Visit(self)
 
-    def take(self, rows: int | None) -> None:
-        """An answer is about to leave: its rows count; what has no rows counts as one. Raises `QuotaUsed`."""
-        rows = 1 if rows is None else rows
+    def take(self, rows: int) -> None:
+        """Raises `QuotaUsed`."""
         with self._lock:
             left = self.share.rows - self.use.rows
             if self.share.rows and rows > left:
@@ -107,6 +107,53 @@ class Meter:
                 problem = f"This link may be used {self.share.rate.replace('/', ' times per ', 1)}."
                 raise RateExceeded(problem, "Ask again later.", retry_after_s=wait_s)
         self._newest.append(now)
+
+
+class Visit:
+    """One request by a link: counted once, whatever becomes of it.
+
+    With `is_handed_on` somebody else sees to its end than who has let it in.
+    """
+
+    __slots__ = ("_has_ended", "_meter", "_taken", "is_handed_on")
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._has_ended = False
+        self._taken = 0
+        self.is_handed_on = False
+
+    def take(self, rows: int | None) -> None:
+        """An answer is about to leave: its rows count; what has no rows counts as one. Raises `QuotaUsed`."""
+        rows = 1 if rows is None else rows
+        self._meter.take(rows)
+        self._taken = rows
+
+    def end(self, *, is_error: bool) -> None:
+        """It was answered, or never will be; an error costs no rows."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        if is_error and self._taken:
+            self._meter.give_back(self._taken)
+        self._meter.end(is_error=is_error)
+
+    def counting(self, send: Send) -> Send:
+        """What it is answered with, counted when the head leaves."""
+
+        async def counted(message: Any) -> None:
+            if message["type"] == "http.response.start" and not self.is_handed_on:
+                self.end(is_error=message["status"] >= 400)
+            await send(message)
+
+        return counted
+
+
+def _may_look(verb: str, path: str) -> bool:
+    """Whether what every link opens is asked for, or what came of a ticket."""
+    if verb in ("GET", "HEAD") and path.rstrip("/") in LOOKING:
+        return True
+    return verb in ("GET", "HEAD", "DELETE") and _TICKET.fullmatch(path) is not None
 
 
 class Meters:
@@ -177,21 +224,3 @@ class Meters:
             timer.name, timer.daemon = "nbserve:uses", True
             self._timer = timer
             timer.start()
-
-
-def metered(send: Send, meter: Meter) -> Send:
-    """What a route that is no model's method answers with, counted when its head leaves.
-
-    Raises `QuotaUsed`: how many rows it is about nobody knows, so it is one; an error costs none.
-    """
-    meter.take(1)
-
-    async def counted(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            is_error = message["status"] >= 400
-            if is_error:
-                meter.give_back(1)
-            meter.end(is_error=is_error)
-        await send(message)
-
-    return counted

@@ -9,7 +9,7 @@ from ..core.sharing import Caller
 from ..errors import BodyIncomplete, DeadlineExceeded
 from .asgi import Receive
 
-__all__ = ["Patience", "hung_up", "overdue"]
+__all__ = ["Patience", "hung_up", "overdue", "taken_back"]
 
 
 class Patience:
@@ -82,6 +82,10 @@ class _Hangup:
 
 def hung_up() -> BodyIncomplete:
     return BodyIncomplete("The caller has hung up.")
+
+
+def taken_back() -> BodyIncomplete:
+    return BodyIncomplete("The ticket was taken back.")
 
 
 def overdue(seconds: float) -> DeadlineExceeded:

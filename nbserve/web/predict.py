@@ -22,7 +22,7 @@ from ..options import Options
 from .answers import STATUS, error_bytes, error_headers
 from .asgi import Headers, Receive, Scope, Send, header, headers_of, said_at_once, send_body
 from .haste import haste
-from .meters import Meter
+from .meters import Visit
 from .patience import Patience, overdue
 
 __all__ = [
@@ -55,31 +55,33 @@ class Reply(NamedTuple):
 
 
 class Prediction:
-    """One request to a model's method, on a loop: counted from its beginning to its answer, also by a share's meter."""
+    """One request to a model's method, on a loop: counted from its beginning to its answer, also as a link's visit."""
 
     __slots__ = (
         "_began",
         "_caller",
         "_is_let_in",
         "_loop",
-        "_meter",
         "_method",
         "_query",
         "_sent",
         "_sent_as",
         "_served",
+        "_visit",
         "_wanted",
         "predict_id",
     )
 
     def __init__(
-        self, served: Served, method: str, caller: str, loop: asyncio.AbstractEventLoop, meter: Meter | None = None
+        self, served: Served, method: str, caller: str, loop: asyncio.AbstractEventLoop, visit: Visit | None = None
     ) -> None:
         self._served = served
         self._method = method
         self._caller = caller
         self._loop = loop
-        self._meter = meter
+        self._visit = visit
+        if visit is not None:
+            visit.is_handed_on = True
         self._sent, self._sent_as, self._query = b"", JSON, b""
         self.predict_id = b"%032x" % _ids.getrandbits(128)
         self._wanted: Medium | None = None
@@ -142,8 +144,8 @@ class Prediction:
 
     def answered(self, answer: Answer[bytes]) -> Reply:
         """Raises `QuotaUsed`; nothing is counted then."""
-        if self._meter is not None:
-            self._meter.take(answer.rows)
+        if self._visit is not None:
+            self._visit.take(answer.rows)
         headers = [(b"x-predict-id", self.predict_id)]
         if self._wanted is None:
             reply = Reply(200, b'{"predict_result":' + answer.value + b"}", headers)
@@ -168,8 +170,8 @@ class Prediction:
             self._is_let_in = False
             self._served.traffic.let_out()
         is_error = reply is None or reply.status != 200
-        if self._meter is not None:
-            self._meter.end(is_error=is_error)
+        if self._visit is not None:
+            self._visit.end(is_error=is_error)
         served, took_s = self._served, perf_counter() - self._began
         served.traffic.end(took_s, rows, is_error)
         if served.exchanges is not None and reply is not None:
@@ -210,10 +212,10 @@ async def predict(
     receive: Receive,
     send: Send,
     patience: Patience,
-    meter: Meter | None = None,
+    visit: Visit | None = None,
 ) -> None:
     """Answer one request to a model's method. Reading and answering may take as long as the deadline each."""
-    prediction = Prediction(served, method, scope["nbserve.caller"], patience.loop, meter)
+    prediction = Prediction(served, method, scope["nbserve.caller"], patience.loop, visit)
     try:
         headers, sent = await read_whole(served, scope, receive)
         if not served.is_described:

@@ -194,7 +194,8 @@ async def _stop(served: Served, request: Request) -> Response:
 
 
 def _view(served: Served, grant: Grant) -> dict[str, Any]:
-    return shown_by({**served.metadata(), "model": served.profile.to_dict()}, grant.meter)
+    told = {**served.metadata(), "replaced": sorted(served.replaced), "model": served.profile.to_dict()}
+    return shown_by(told, grant.meter)
 
 
 def _metadata(served: Served, meter: Meter | None = None) -> Metadata:
@@ -211,7 +212,8 @@ def index(request: Request) -> Response:
     views = [_view(each, grant) for each in registry if grant.covers(each.name)]
     if wants_page(request.scope):
         return _page(pages.index_page(views, root=_root(request)))
-    return JSONResponse({"endpoints": [{k: v for k, v in view.items() if k != "model"} for view in views]})
+    told = [{key: value for key, value in view.items() if key not in ("model", "replaced")} for view in views]
+    return JSONResponse({"endpoints": told})
 
 
 @session_routes.get("/health")

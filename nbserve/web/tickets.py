@@ -17,8 +17,8 @@ from ..core.tickets import Ticket
 from ..errors import Fault, InputError, ResultPending
 from .access import Grant, token_in
 from .asgi import Headers, Receive, Scope, Send
-from .meters import Meter
-from .patience import Patience
+from .meters import Visit
+from .patience import Patience, taken_back
 from .predict import Prediction, Reply, read_whole, send_reply
 
 __all__ = ["LONGEST_WAIT_S", "WAIT_S", "give_up", "predict_later", "result_of", "wants_ticket"]
@@ -45,10 +45,10 @@ async def predict_later(
     receive: Receive,
     send: Send,
     patience: Patience,
-    meter: Meter | None = None,
+    visit: Visit | None = None,
 ) -> None:
     """Answer one request to a model's method with a ticket; what is plainly wrong with it is told at once."""
-    prediction = Prediction(served, method, scope["nbserve.caller"], patience.loop, meter)
+    prediction = Prediction(served, method, scope["nbserve.caller"], patience.loop, visit)
     try:
         headers, sent = await read_whole(served, scope, receive)
         errand = _Errand(prediction, served, headers, sent, scope["query_string"])
@@ -95,7 +95,7 @@ class _Errand:
     def end_if_cancelled(self, task: asyncio.Task[None]) -> None:
         """Take the call back; the task may not have begun."""
         if task.cancelled():
-            self._prediction.end(None, None)
+            self._prediction.failed(taken_back())
             if self._asked is not None:
                 self._asked.cancel()
 

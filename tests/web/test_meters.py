@@ -21,6 +21,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "nbserve"
 
 
+def ours() -> bool:
+    """A route of nbserve's own answers."""
+    return True
+
+
 class Clock:
     now = 100.0
 
@@ -51,20 +56,49 @@ def test_the_owners_part_is_closed_in_every_form(path: str, form: str, verb: str
 def test_to_look_is_always_open_and_no_use(path: str) -> None:
     meter = meter_of(methods=("predict",), rate="1/h")
     for _ in range(3):
-        assert meter.begin("GET", path) is None
-        assert meter.begin("HEAD", f"{path}/") is None
+        assert meter.begin("GET", path, ours) is None
+        assert meter.begin("HEAD", f"{path}/", ours) is None
+    for verb, other in (("POST", path), ("OPTIONS", path), ("GET", f"/{path}x"), ("GET", f"{path}/more")):
+        with pytest.raises(TokenRefused):
+            meter.begin(verb, other, ours)
+
+
+@pytest.mark.parametrize("path", [*sorted(LOOKING), "result/" + "0" * 22])
+def test_what_code_of_the_users_answers_is_a_use_whatever_it_is_called(path: str) -> None:
     with pytest.raises(TokenRefused):
-        meter.begin("POST", path)
+        meter_of(methods=("predict",)).begin("GET", path, lambda: False)
+    meter = meter_of(rate="1/h")
+    assert meter.begin("GET", path, lambda: False) is not None
+    with pytest.raises(RateExceeded):
+        meter.begin("GET", path, lambda: False)
+
+
+def test_a_visit_is_counted_once_and_an_error_costs_no_rows() -> None:
+    meter = meter_of(rows=3)
+    visit = meter.begin("POST", "predict")
+    assert visit is not None
+    visit.take(2)
+    visit.end(is_error=True)
+    visit.end(is_error=False)
+    assert (meter.use.requests, meter.use.errors, meter.use.rows) == (1, 1, 0)
+    greedy = meter.begin("POST", "predict")
+    assert greedy is not None
+    with pytest.raises(QuotaUsed):
+        greedy.take(4)
+    greedy.end(is_error=True)
+    assert (meter.use.requests, meter.use.errors, meter.use.rows) == (2, 2, 0)
 
 
 def test_what_came_of_a_ticket_is_no_use_and_nothing_else_looks_like_it() -> None:
     meter = meter_of(methods=("predict",), rate="1/h")
     ticket = "Abc-_" + "0" * 17
     for verb in ("GET", "HEAD", "DELETE"):
-        assert meter.begin(verb, f"result/{ticket}/") is None
-        assert meter.begin(verb, f"result/{ticket}") is None
+        assert meter.begin(verb, f"result/{ticket}/", ours) is None
+        assert meter.begin(verb, f"result/{ticket}", ours) is None
     for verb, path in (
         ("POST", f"result/{ticket}"),
+        ("PUT", f"result/{ticket}"),
+        ("OPTIONS", f"result/{ticket}"),
         ("GET", "result/"),
         ("GET", f"result/{ticket}x"),
         ("GET", "result/a"),
@@ -76,8 +110,8 @@ def test_what_came_of_a_ticket_is_no_use_and_nothing_else_looks_like_it() -> Non
 def test_all_methods_are_open_unless_some_are_named() -> None:
     assert meter_of().begin("POST", "anything/")
     meter = meter_of(methods=("predict", "inspect"))
-    assert meter.begin("POST", "predict/") is meter
-    assert meter.begin("GET", "inspect") is meter
+    assert meter.begin("POST", "predict/")
+    assert meter.begin("GET", "inspect", ours)
     with pytest.raises(TokenRefused, match=r"does not open 'transform'.*It opens predict, inspect"):
         meter.begin("POST", "transform/")
 
@@ -106,7 +140,9 @@ def test_rows_are_counted_to_the_last_one_and_then_it_has_ended() -> None:
     meter.take(3)
     with pytest.raises(QuotaUsed, match="2 rows left, and the request has 3"):
         meter.take(3)
-    meter.take(None)
+    visit = meter.begin("POST", "predict")
+    assert visit is not None
+    visit.take(None)
     assert meter.use.rows == 4
     meter.take(1)
     for verb, path in (("POST", "predict"), ("GET", ""), ("GET", "metadata")):

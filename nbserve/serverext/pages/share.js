@@ -21,7 +21,7 @@ const ask = (path, type) =>
 
 async function open() {
   if (!token) return say("This link is not complete.", "It ends with a # and a token: copy all of it.");
-  const answer = await ask("/metadata/", "application/json").catch(() => null);
+  const answer = await ask("/", "application/json").catch(() => null);
   if (answer?.ok) return show();
   const told = await answer?.json().catch(() => null);
   const isAway = !answer || answer.status >= 500 || answer.status === 401; // 401: it has just begun to serve, or to end
@@ -58,7 +58,8 @@ async function showEndpoint() {
     return;
   }
   const drawn = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const view = /** @type {HTMLElement} */ (drawn.getElementById("view"));
+  const view = drawn.getElementById("view");
+  if (!view) return say("This endpoint has no page for links.", "Its API docs say what can be asked.");
   document.title = drawn.title;
   byId("main").replaceChildren(...(drawn.querySelector("main")?.children ?? []), phonePanel());
   document.body.append(view);

@@ -71,17 +71,19 @@ export function showState(chip, state) {
 const isView = (answer) => typeof Object(answer).state === "string" && typeof answer.version === "number";
 
 /**
- * Watch one endpoint by its metadata; where the user's own route answers those, by its page's data.
- * @param {string} name @param {(view: View) => boolean} onView @param {(refusal: Refusal) => void} onRefusal
+ * Watch one endpoint by its metadata; where the user's own route answers those, by its page's data: that is asked for
+ * nothing as long as the page is open, and by a link it would be a use of it.
+ * @param {{name: string, replaced?: string[]}} endpoint
+ * @param {(view: View) => boolean} onView @param {(refusal: Refusal) => void} onRefusal
  */
-export function watchEndpoint(name, onView, onRefusal) {
+export function watchEndpoint({ name, replaced = [] }, onView, onRefusal) {
   const own = endpointPath(name);
-  let path = `${own}metadata/`;
+  let path = replaced.includes("metadata") ? own : `${own}metadata/`;
   const turn = () => path !== own && Boolean((path = own));
   watch(
     () => path,
     (answer) => (isView(answer) ? onView(answer) : turn()),
-    (refusal) => (refusal.status === 405 && turn()) || onRefusal(refusal),
+    (refusal) => ([403, 405].includes(refusal.status) && turn()) || onRefusal(refusal),
   );
 }
 

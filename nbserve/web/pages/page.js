@@ -177,7 +177,7 @@ function build() {
   });
   chooseMethod(method.method);
   showView(view);
-  watchEndpoint(view.name, showView, showSilence);
+  watchEndpoint(view, showView, showSilence);
 }
 
 build();

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
-from time import perf_counter
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.datastructures import URLPath
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from ...core.output import Log
-from ...core.served import BUILT_IN, Served
-from ...core.traffic import Traffic
+from ...core.served import Served
 from ...errors import MethodNotAllowed, NotFound
 from ..asgi import Receive, Scope, Send
 from .handlers import ResourceRoute
@@ -50,6 +47,11 @@ class ResourceRoutes(BaseRoute):
         """Whether one of the routes is for this request."""
         return self.matches(scope)[0] is Match.FULL
 
+    def declared(self, scope: Scope) -> str:
+        """The path, as it was declared, of the route for this request; empty when there is none."""
+        match, child = self.matches(scope)
+        return str(child[_FOUND][1].path_format) if match is Match.FULL else ""
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
             return Match.NONE, {}
@@ -84,10 +86,7 @@ class ResourceRoutes(BaseRoute):
         if route.own.is_guess and served is not None:
             await _check_has(served, route.own.attribute)
         log = served.log if served is not None else getattr(scope["app"].state, "log", None) or Log()
-        if served is None or {route.own.place, route.own.attribute} & BUILT_IN:
-            await mounted.answer(route, log, scope, receive, send)
-        else:
-            await _counted(served.traffic, partial(mounted.answer, route, log, scope, receive), send)
+        await mounted.answer(route, log, scope, receive, send)
 
     def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
         """A route of a resource is called ``endpoint:name``."""
@@ -109,30 +108,6 @@ class ResourceRoutes(BaseRoute):
 def _served(scope: Scope, name: str) -> Served | None:
     registry = getattr(scope["app"].state, "registry", None) if "app" in scope else None
     return None if registry is None else registry.get(name)
-
-
-async def _counted(traffic: Traffic, answer: Callable[[Send], Awaitable[None]], send: Send) -> None:
-    """Note the request in its endpoint's traffic, before its last byte is sent: who has the answer finds it counted."""
-    began, status, is_open = perf_counter(), 500, True
-
-    def end() -> None:
-        nonlocal is_open
-        if is_open:
-            is_open = False
-            traffic.end(perf_counter() - began, None, status >= 400)
-
-    async def noting(message: Any) -> None:
-        nonlocal status
-        status = message.get("status", status)
-        if message["type"] == "http.response.body" and not message.get("more_body"):
-            end()
-        await send(message)
-
-    traffic.begin()
-    try:
-        await answer(noting)
-    finally:
-        end()
 
 
 def _may_have(served: Served | None, method: str) -> bool:

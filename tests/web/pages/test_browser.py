@@ -520,7 +520,9 @@ def test_an_unloaded_model_can_be_loaded_and_a_loaded_one_cannot(page: Page, sho
 
 
 @pytest.mark.parametrize(
-    "answer", [(200, {"metadata": {"loaded": False}}), (405, {"error": "Only POST."})], ids=["another", "none"]
+    "answer",
+    [(200, {"metadata": {"loaded": False}}), (405, {"error": "Only POST."}), (403, {"error": "Not by this link."})],
+    ids=["another", "none", "closed"],
 )
 def test_a_page_stays_live_where_the_users_own_route_answers_metadata(
     page: Page, show: Show, stand_in: StandIn, answer: tuple[int, Any]
@@ -533,6 +535,18 @@ def test_a_page_stays_live_where_the_users_own_route_answers_metadata(
     page.clock.run_for(POLL_MS)
     expect(page.locator("#state")).to_have_text("unloaded")
     expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_a_page_never_asks_the_users_own_route_for_metadata(page: Page, show: Show, stand_in: StandIn) -> None:
+    page.clock.install()
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.append(sent.url))
+    stand_in.endpoints["iris"][0]["replaced"] = ["metadata"]
+    show("/iris/")
+    stand_in.endpoints["iris"][0].update(state="unloaded")
+    page.clock.run_for(2 * POLL_MS)
+    expect(page.locator("#state")).to_have_text("unloaded")
+    assert not [url for url in asked if "metadata" in url]
 
 
 def test_the_list_shows_memory_loads_and_what_was_never_loaded(page: Page, show: Show, stand_in: StandIn) -> None:

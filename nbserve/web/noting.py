@@ -1,0 +1,137 @@
+"""Requests to routes of the user's own below an endpoint: counted and kept there, like those to its model."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+from time import perf_counter, time
+from typing import Any
+
+from ..core.exchanges import KEPT_BYTES, Exchange
+from ..core.served import Served
+from ..errors import LONGEST_NAME
+from .asgi import Receive, Scope, Send, headers_of
+
+__all__ = ["Noting", "is_watching"]
+
+JSON = b"application/json"
+FAILED = 500
+"""What a request comes to that nobody has answered."""
+
+_WATCHED = frozenset({"metadata", "shares", "traffic"})
+"""What pages, cards and the Jupyter server ask again and again: to be asked so is no traffic."""
+
+_ids = Random()  # noqa: S311 - it names a request and opens nothing; the user's own numbers stay as they are
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ids.seed)
+
+
+def is_watching(scope: Scope) -> bool:
+    part = str(scope["path"]).lstrip("/").partition("/")[2].rstrip("/")
+    return scope["method"] in ("GET", "HEAD") and part in _WATCHED
+
+
+class Noting:
+    """One request to the route that is called `route`: from when it is begun until it has its answer.
+
+    `send` goes before the one that was given, and does nothing else before the request is begun. The beginning of what
+    is asked and answered is held meanwhile, and no more of it.
+    """
+
+    def __init__(self, served: Served, route: str, scope: Scope, send: Send) -> None:
+        self._served = served
+        self._route = route if scope["method"] == "POST" else f"{scope['method']} {route}"
+        self._signature = served.profile.signature(route)
+        self._scope = scope
+        self._send = send
+        self._sent, self._answer = _Beginning(), _Beginning()
+        self._headers: dict[bytes, bytes] = {}
+        self._status = FAILED
+        self._id = b"%032x" % _ids.getrandbits(128)
+        self._began: float | None = None
+
+    def begin(self, receive: Receive) -> Receive:
+        """The request goes to the route now, which is to read from what this answers."""
+        self._began = perf_counter()
+        self._scope["nbserve.predict_id"] = self._id.decode()
+        self._served.traffic.begin()
+
+        async def heard() -> Any:
+            message = await receive()
+            self._sent.note(message.get("body", b""))
+            return message
+
+        return heard
+
+    async def send(self, message: Any) -> None:
+        """Whoever has the whole answer finds it noted."""
+        if self._began is not None:
+            if message["type"] == "http.response.start":
+                message = self._head(message)
+            elif message["type"] == "http.response.body":
+                self._answer.note(message.get("body", b""))
+                if not message.get("more_body"):
+                    self.end()
+        await self._send(message)
+
+    def end(self) -> None:
+        """It has its answer, or there will not be any. May be called more than once, or without a beginning."""
+        if self._began is None:
+            return
+        took_s, self._began = perf_counter() - self._began, None
+        self._served.traffic.end(took_s, None, self._status >= 400)
+        if self._served.exchanges is not None:
+            self._served.exchanges.note(self._exchange(took_s), self._signature)
+
+    def _head(self, message: Any) -> Any:
+        """The head of the answer, which says the request's id."""
+        self._status = message["status"]
+        given = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
+        self._headers = dict(reversed(given))
+        if b"x-predict-id" in self._headers:
+            return message
+        return {**message, "headers": [*message.get("headers", ()), (b"x-predict-id", self._id)]}
+
+    def _exchange(self, took_s: float) -> Exchange:
+        asked, answered = headers_of(self._scope), self._headers
+        length = asked.get(b"content-length", b"")
+        return Exchange(
+            id=self._id,
+            at=time(),
+            caller=self._scope["nbserve.caller"],
+            method=self._route[:LONGEST_NAME],
+            rows=None,
+            took_s=took_s,
+            status=self._status,
+            sent=self._sent.bytes(),
+            sent_type=_type_of(asked),
+            sent_bytes=max(self._sent.size, int(length) if length.isdigit() else 0),
+            answer=self._answer.bytes(),
+            answer_type=_type_of(answered),
+            answer_bytes=self._answer.size,
+            query=self._scope["query_string"],
+        )
+
+
+class _Beginning:
+    """So much of a body as is kept."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._parts: list[bytes] = []
+        self._room = KEPT_BYTES
+
+    def note(self, part: bytes) -> None:
+        self.size += len(part)
+        if part and self._room:
+            self._parts.append(bytes(part[: self._room]))
+            self._room -= len(self._parts[-1])
+
+    def bytes(self) -> bytes:
+        return b"".join(self._parts)
+
+
+def _type_of(headers: dict[bytes, bytes]) -> bytes:
+    """What a body is, to be read: of a packed one, how it is packed."""
+    coding = headers.get(b"content-encoding", b"identity")
+    return headers.get(b"content-type", JSON) if coding == b"identity" else coding
