@@ -64,10 +64,11 @@ function rawString(text) {
   return `r"${dashes}(${text})${dashes}"`;
 }
 
-/** @param {Request} request */
+/** httr2 reads JSON by jsonlite, and does not bring it. @param {Request} request */
 function r({ url, token, body }) {
   const access = token ? [`  req_auth_bearer_token(${JSON.stringify(token)}) |>`] : [];
   return [
+    '# install.packages(c("httr2", "jsonlite"))',
     "library(httr2)",
     "",
     `response <- request(${JSON.stringify(url)}) |>`,
