@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .private import began_at, folder, has_ended, is_part, machine, read, read_all, write
+from .private import began_at, folder, has_ended, is_part, machine, read, read_all, sweep_unfinished, write
 
 __all__ = ["Listing", "announce", "find", "listings", "sweep", "withdraw"]
 
@@ -82,6 +82,7 @@ def sweep() -> list[Listing]:
     Never one of a process that lives, whichever server runs it, nor one of another machine or container that shares
     the folder: nobody here can tell whether that lives.
     """
+    sweep_unfinished(folder())
     swept = []
     for listing in listings():
         if listing.is_stale and read(listing.path, Listing) == listing:

@@ -6,12 +6,14 @@ somebody else could have written is not read.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import secrets
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from functools import cache
@@ -23,12 +25,16 @@ from jupyter_core.paths import jupyter_runtime_dir, secure_write
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["began_at", "folder", "has_ended", "is_part", "machine", "read", "read_all", "write"]
+__all__ = ["began_at", "folder", "has_ended", "is_part", "machine", "read", "read_all", "sweep_unfinished", "write"]
 
 R = TypeVar("R", bound="DataclassInstance")
 
 _PART = re.compile(r"\w[\w.-]*", re.ASCII)
+_UNFINISHED = re.compile(r"\.[0-9a-f]{16}-.+")
 _LARGEST = 64 * 1024
+
+UNFINISHED_S = 3600.0
+"""Nobody takes so long to write a record: who has begun it was killed."""
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
@@ -49,18 +55,44 @@ def is_part(word: str) -> bool:
     return _PART.fullmatch(word) is not None
 
 
-def write(path: Path, record: DataclassInstance) -> None:
-    """Whoever reads meanwhile finds the record before, or this, and so does who writes meanwhile. Raises OSError."""
+def write(path: Path, record: DataclassInstance, *, lasts: bool = False) -> None:
+    """Whoever reads meanwhile finds the record before, or this, and so does who writes meanwhile. Raises OSError.
+
+    So it is whenever this process is killed; with `lasts` also when the machine fails, and once written it stays.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # a name of its own for each: threads write at once, and so do containers whose processes have the same id
     written = path.parent / f".{secrets.token_hex(8)}-{path.stem}"
     try:
         with secure_write(str(written)) as file:
             json.dump(asdict(record), file)
+            if lasts:
+                file.flush()
+                os.fsync(file.fileno())
         written.replace(path)
+        if lasts:
+            _settle(path.parent)
     except BaseException:
         written.unlink(missing_ok=True)
         raise
+
+
+def _settle(place: Path) -> None:
+    """Which files the folder holds is on its disk."""
+    with contextlib.suppress(OSError):  # not every file system has that
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sweep_unfinished(place: Path) -> None:
+    """Remove what processes that were killed had begun to write."""
+    for path in place.glob(".*-*"):
+        with contextlib.suppress(OSError):
+            if _UNFINISHED.fullmatch(path.name) and time.time() - path.lstat().st_mtime > UNFINISHED_S:
+                path.unlink()
 
 
 def read(path: Path, kind: type[R]) -> R | None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .directory import find
-from .private import folder, is_part, read, read_all, write
+from .private import folder, is_part, read, read_all, sweep_unfinished, write
 
 __all__ = [
     "Share",
@@ -98,7 +98,7 @@ def new_share(**given: object) -> tuple[Share, str]:
     """A share that is recorded from now on, and its token, which nobody will be told again. Raises OSError."""
     token = secrets.token_urlsafe(24)
     share = Share(id=secrets.token_hex(8), digest=_digest(token), **given)  # type: ignore[arg-type]
-    write(share.path, share)
+    write(share.path, share, lasts=True)
     return share, token
 
 
@@ -120,7 +120,7 @@ def revoke_share(share: Share) -> Share:
     if share.revoked:
         return share
     revoked = replace(share, revoked=time.time())
-    write(revoked.path, revoked)
+    write(revoked.path, revoked, lasts=True)
     return revoked
 
 
@@ -135,7 +135,7 @@ def adopt_shares(name: str, kernel_id: str, notebook: str) -> list[Share]:
             continue
         before = find(share.kernel_id, name)
         if before is None or before.is_stale:
-            write(_lead_of(share.id), _Lead(kernel_id))
+            write(_lead_of(share.id), _Lead(kernel_id), lasts=True)
             adopted.append(replace(share, kernel_id=kernel_id))
     return adopted
 
@@ -146,12 +146,14 @@ def use_of(share_id: str) -> Use:
 
 def write_use(share_id: str, use: Use) -> None:
     """Raises OSError."""
-    write(folder(_USES) / f"{share_id}.json", use)
+    write(folder(_USES) / f"{share_id}.json", use, lasts=True)
 
 
 def sweep_shares() -> None:
-    """Remove those that have ended long ago."""
+    """Remove those that have ended long ago, and what nobody writes any more."""
     now = time.time()
+    for records in (_RECORDS, _LEADS, _USES):
+        sweep_unfinished(folder(records))
     for share in shares():
         if now - (share.revoked or share.until) > KEPT_S:
             for path in (share.path, _lead_of(share.id), folder(_USES) / f"{share.id}.json"):

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from nbserve.directory import announce
-from nbserve.private import read, write
+from nbserve.directory import announce, sweep
+from nbserve.private import UNFINISHED_S, read, write
 from nbserve.servers import (
     JupyterServer,
     allow_sharing,
@@ -183,6 +183,89 @@ def test_a_write_that_is_interrupted_leaves_what_was_there_and_nothing_beside(
         revoke_share(share)
     assert find_share(share.id) == share
     assert list((folder / "shares").iterdir()) == [share.path]
+
+
+COUNTS = """
+import sys
+from nbserve.shares import Use
+from nbserve.web.meters import Meters
+meters = Meters()
+meter = meters.of(sys.argv[1], "iris")
+print("ready", flush=True)
+while True:
+    meter.end(is_error=False)
+    meters.write()
+"""
+
+
+def test_a_process_that_is_killed_while_it_counts_leaves_whole_counts(folder: Path) -> None:
+    """In whichever moment: what is read is what was written last, or just before."""
+    share, _ = made()
+    seen = 0
+    for further in range(1, 13):
+        with subprocess.Popen([sys.executable, "-c", COUNTS, share.id], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            upto = seen + further
+            while seen < upto:
+                use = read(folder / "uses" / f"{share.id}.json", Use)
+                assert use is not None or seen == 0
+                assert (use or Use()).requests >= seen
+                seen = (use or Use()).requests
+            process.kill()
+        use = read(folder / "uses" / f"{share.id}.json", Use)
+        assert use is not None
+        assert use.requests >= seen
+        assert (use.rows, use.errors, use.refused) == (0, 0, 0)
+        seen = use.requests
+    assert {path.name for path in (folder / "uses").glob("[!.]*")} == {f"{share.id}.json"}
+
+
+def test_what_a_killed_process_had_begun_to_write_is_swept_and_nothing_else(folder: Path) -> None:
+    share, _ = made()
+    announce("iris", "http://127.0.0.1:1/iris/", "k1", "key")
+    write_use(share.id, Use(1))
+    now = time.time()
+    begun, own = [f".{number:016x}-{share.id}" for number in range(2)], ".own-notes"
+    swept, kept = [], []
+    for place in (folder / "uses", folder):
+        swept.append(place / begun[0])
+        kept += [place / begun[1], place / own]
+    for path in (*swept, *kept):
+        path.write_text("{")
+        age_s = UNFINISHED_S - 10 if path.name == begun[1] else UNFINISHED_S + 10
+        os.utime(path, (now - age_s, now - age_s))
+    sweep_shares()
+    sweep()
+    assert [path.exists() for path in swept] == [False, False]
+    assert all(path.exists() for path in kept)
+    assert use_of(share.id) == Use(1)
+    assert find_share(share.id) == share
+
+
+def test_what_must_last_is_on_the_disk_before_it_takes_the_place_of_what_was_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that fails is not to be had here: the order of the calls is what can be looked at."""
+    share, _ = made()
+    settled: list[tuple[str, float]] = []
+
+    def fsync(descriptor: int) -> None:
+        found = find_share(share.id)
+        assert found is not None
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        settled.append(("folder" if name == "shares" else "record", found.revoked))
+
+    monkeypatch.setattr("nbserve.private.os.fsync", fsync)
+    revoked = revoke_share(share)
+    assert settled == [("record", 0), ("folder", revoked.revoked)]
+    settled.clear()
+    write_use(share.id, Use(1))
+    adopt_shares("iris", "k2", "/home/a.ipynb")
+    assert [kind for kind, _ in settled] == ["record"] * 4
+    settled.clear()
+    announce("iris", "http://127.0.0.1:1/iris/", "k1", "key")  # it means nothing when its process is no more
+    assert settled == []
 
 
 # --- whose it is
