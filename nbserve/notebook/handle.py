@@ -159,12 +159,12 @@ class Endpoint(Configured):
         return self._home.share(self._name, **terms)
 
     def shares(self) -> list[dict[str, Any]]:
-        """The links to it, and what they were used for, the newest first."""
-        return self._home.shares(self._name)
+        """The links to it, and what they were used for, the newest first; served or not: they open it when it is."""
+        return self._notebooks.shares(self._name)
 
     def revoke(self, share_id: str) -> None:
         """End a link. Raises `NotFound`."""
-        self._home.revoke(share_id, self._name)
+        self._notebooks.revoke(share_id, self._name)
 
     def stop(self) -> None:
         """Serve it no longer."""
@@ -246,6 +246,11 @@ class Endpoint(Configured):
         if self._session is None:
             raise Conflict("This endpoint is not served yet.", "Call .serve() first.")
         return self._session
+
+    @property
+    def _notebooks(self) -> Session:
+        """The session that it is served in, or would be: links are the notebook's, and outlive what they open."""
+        return _session_here() if self._session is None else self._session
 
     @property
     def _served(self) -> Served:

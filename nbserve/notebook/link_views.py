@@ -77,7 +77,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         entry["name"],
         entry["id"],
         ", ".join(entry["methods"] or ["all"]),
-        entry["state"],
+        entry["state"] if entry["served"] or entry["state"] != "open" else "open, not served now",
         _moment(entry["until"]),
         f"{uses['requests']:,}",
         f"{uses['rows']:,}{quota}",

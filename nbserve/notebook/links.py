@@ -109,6 +109,7 @@ class Links:
             "created": _moment(share.created),
             "until": _moment(share.until),
             "state": _state(share, use.rows),
+            "served": share.name in self._registry,
             "uses": {
                 "requests": use.requests,
                 "rows": use.rows,

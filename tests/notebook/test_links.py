@@ -11,6 +11,8 @@ import pytest
 
 from nbserve.errors import NotFound, OptionError, SharingOff
 from nbserve.notebook import announcing, links
+from nbserve.notebook import handle as handle_module
+from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.link_views import link_html, link_text, links_html, links_text
 from nbserve.notebook.session import Session
 from nbserve.servers import announce_server, withdraw_server
@@ -106,7 +108,29 @@ def test_a_link_outlives_its_endpoint_and_leads_to_the_next(serve: Serve, sessio
     made = ep.share(allow=True)
     ep.stop()
     assert [each["id"] for each in session.shares("double")] == [made["id"]]
-    assert [each["id"] for each in serve(double).shares()] == [made["id"]]
+    assert [(each["id"], each["state"], each["served"]) for each in ep.shares()] == [(made["id"], "open", False)]
+    again = serve(double)
+    for handle in (ep, again):
+        assert [(each["id"], each["served"]) for each in handle.shares()] == [(made["id"], True)]
+    again.stop()
+    ep.revoke(made["id"])
+    assert [each["state"] for each in ep.shares()] == ["revoked"]
+
+
+def test_what_a_link_opens_next_may_be_asked_for_it_before_it_is_served(
+    serve: Serve, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart of the kernel."""
+    monkeypatch.setattr(handle_module, "_session_here", lambda: session)
+    made = serve(double).share(allow=True)
+    session.unserve("double")
+    fresh = Endpoint(double, name="double")
+    assert [each["id"] for each in fresh.shares()] == [made["id"]]
+    assert Endpoint(double, name="other").shares() == Endpoint(double).shares() == []
+    with pytest.raises(NotFound):
+        Endpoint(double, name="other").revoke(made["id"])
+    fresh.revoke(made["id"])
+    assert [each["state"] for each in session.shares()] == ["revoked"]
 
 
 def test_what_a_link_was_used_for_goes_with_it_to_another_kernel_and_back(
@@ -172,6 +196,15 @@ def test_all_links_are_a_table_without_a_token(made: dict[str, Any], session: Se
     assert "Nothing is shared" in links_html([])
 
 
+def test_a_link_whose_name_is_not_served_now_is_shown_as_such(made: dict[str, Any], session: Session) -> None:
+    assert "not served now" not in links_text(session.shares())
+    session.unserve("double")
+    for shown in (links_text(session.shares("double")), links_html(session.shares("double"))):
+        assert "open, not served now" in shown
+    session.revoke(made["id"])
+    assert "not served now" not in links_text(session.shares())
+
+
 def test_the_verbs_show_what_the_session_tells(shell: Any) -> None:
     shell.run("def double(X):\n    return X\n%serve double").check()
     told = shell.run("%nbserve share double --for 2h --label 'Ann B' --rate 10/s --allow").check().stdout
@@ -187,3 +220,7 @@ def test_the_verbs_show_what_the_session_tells(shell: Any) -> None:
     assert shell.complete("%nbserve revoke ") == ["double"]
     with_one = shell.run("%nbserve share").check().stdout
     assert "double is shared until" in with_one
+    shell.run("%unserve double").check()
+    for line in ("%nbserve shares", "%nbserve shares double"):
+        assert "open, not served now" in shell.run(line).check().stdout
+    assert "Revoked: " in shell.run("%nbserve revoke double").check().stdout
