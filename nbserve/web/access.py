@@ -126,6 +126,14 @@ class Access:
         grant = None if token is None else self._grants.get(_digest(token))
         return grant is not None and grant.is_key
 
+    def visit(self, scope: Scope) -> Visit | None:
+        """That of whoever comes by a link, whatever he asks for: nothing that the link allows is looked at."""
+        try:
+            grant = self._grant_of(scope)
+        except TokenRefused:
+            return None
+        return None if grant is None or grant.meter is None else Visit(grant.meter)
+
     def _grant_of(self, scope: Scope) -> Grant | None:
         token = token_in(scope)
         if token is None:

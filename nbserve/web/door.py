@@ -33,7 +33,7 @@ from .asgi import (
     wants_page,
 )
 from .meters import Visit
-from .noting import Noting, is_watching
+from .noting import Noting, is_watching, model_of
 from .patience import Patience
 from .predict import Reply, predict, refusal, refuse_large, send_error
 from .resources import ResourceRoutes
@@ -79,20 +79,22 @@ class Door:
             await self._let_in(scope, receive, send)
             return
         scope["app"], scope["nbserve.inside"], scope["nbserve.heard"] = self.app, self._let_in, receive
+        sent = scope["nbserve.sent"] = _Sent(send, self._access.visit(scope))
         if self._access.is_owners_key(scope):
             hide_ours(scope)
         else:
             take_out_ours(scope)
-        sent = _Sent(send)
         try:
             await around(scope, receive, sent)
         except Exception as error:  # noqa: BLE001 - the user's own code
             self._log.write("".join(traceback.format_exception(error)))
             if not sent.has_begun:
-                await self._refuse(middleware_failed(error), scope, receive, send)
+                await self._refuse(middleware_failed(error), scope, receive, sent)
 
     async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         bring_back_ours(scope)
+        if "nbserve.sent" in scope:
+            scope["nbserve.sent"].is_let_in = True
         name, _, rest = scope["path"].lstrip("/").partition("/")
         served = self._registry.get(name)
         note_prefix(scope)
@@ -210,6 +212,7 @@ class Door:
     def _admit_to_session(self, scope: Scope) -> Grant:
         admit = self._access.admit_to_pages if is_listing(scope) else self._access.admit_to_routes
         grant = admit(scope)
+        scope["nbserve.caller"] = caller_of(scope, grant)
         take_out_ours(scope)
         return grant
 
@@ -227,7 +230,7 @@ class Door:
         if visit is not None:
             visit.take(None)
             send = visit.counting(send)
-        noting = None if served is None else self._noting(served, scope, send)
+        noting = self._noting(served, scope, send)
         begin = _as_it_is if noting is None else noting.begin
 
         async def onward(scope: Scope, receive: Receive, send: Send) -> None:
@@ -243,18 +246,12 @@ class Door:
             if noting is not None:
                 noting.end()
 
-    def _noting(self, served: Served, scope: Scope, send: Send) -> Noting | None:
+    def _noting(self, served: Served | None, scope: Scope, send: Send) -> Noting | None:
         """How a request for a route of the user's is noted; None for any other, and for what is only watched."""
-        route = self._route_of(scope)
-        if route is None or isinstance(route, EndpointRoute) or is_watching(scope):
+        route = None if "nbserve.grant" not in scope else self._route_of(scope)
+        if route is None or isinstance(route, EndpointRoute) or (served is not None and is_watching(scope)):
             return None
-        return Noting(served, self._path_of(route, scope), scope, send)
-
-    def _path_of(self, route: BaseRoute, scope: Scope) -> str:
-        """What a route is called below its endpoint: as it was declared, without what callers fill in."""
-        path = self._resources.declared(scope) if route is self._resources else getattr(route, "path", "")
-        asked = scope["path"].strip("/").split("/")
-        return path.strip("/").partition("/")[2] or (asked[1] if len(asked) > 1 else "/")
+        return Noting(served, partial(model_of, scope, self._registry), getattr(route, "path", ""), scope, send)
 
     def _is_ours(self, scope: Scope) -> bool:
         """Whether what a link may always look at is what it looks like, and no code of the user's."""
@@ -285,14 +282,18 @@ class Door:
 
 
 class _Sent:
-    """Sends on, and knows whether an answer has begun."""
+    """Sends on, and knows whether an answer has begun. A visit that never came as far as the door is counted by it."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, visit: Visit | None) -> None:
         self._send = send
+        self._visit = visit
         self.has_begun = False
+        self.is_let_in = False
 
     async def __call__(self, message: Any) -> None:
         self.has_begun = True
+        if self._visit is not None and not self.is_let_in and message["type"] == "http.response.start":
+            self._visit.end(is_error=message["status"] >= 400)
         await self._send(message)
 
 

@@ -1,18 +1,23 @@
-"""Requests to routes of the user's own below an endpoint: counted and kept there, like those to its model."""
+"""Requests to routes of the user's own: counted and kept at their endpoint, like those to its model."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from random import Random
 from time import perf_counter, time
 from typing import Any
 
+from fastapi.dependencies.models import Dependant
+
+from ..core.custom import DrivenSource, ModelComponent
 from ..core.exchanges import KEPT_BYTES, Exchange
+from ..core.registry import Registry
 from ..core.served import Served
 from ..errors import LONGEST_NAME
 from .asgi import Receive, Scope, Send, headers_of
 
-__all__ = ["Noting", "is_watching"]
+__all__ = ["Noting", "is_watching", "model_of"]
 
 JSON = b"application/json"
 FAILED = 500
@@ -26,22 +31,41 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_ids.seed)
 
 
+UNKNOWN = "…"
+
+
 def is_watching(scope: Scope) -> bool:
     part = str(scope["path"]).lstrip("/").partition("/")[2].rstrip("/")
     return scope["method"] in ("GET", "HEAD") and part in _WATCHED
 
 
-class Noting:
-    """One request to the route that is called `route`: from when it is begun until it has its answer.
+def model_of(scope: Scope, registry: Registry) -> Served | None:
+    """The endpoint whose component is injected into the route that has answered, where it is below none."""
+    dependant = getattr(scope.get("route"), "dependant", None)
+    injected = set(map(id, _components(dependant))) if isinstance(dependant, Dependant) else ()
+    sources = ((each, each.component.source) for each in registry if injected)
+    return next((each for each, at in sources if isinstance(at, DrivenSource) and id(at.custom) in injected), None)
 
-    `send` goes before the one that was given, and does nothing else before the request is begun. The beginning of what
-    is asked and answered is held meanwhile, and no more of it.
+
+def _components(dependant: Dependant) -> list[ModelComponent]:
+    own = [dependant.call] if isinstance(dependant.call, ModelComponent) else []
+    return own + [each for below in dependant.dependencies for each in _components(below)]
+
+
+class Noting:
+    """One request to a route: from when it is begun until it has its answer.
+
+    It is `served`'s, or that of whoever `found` says when it has been answered. `send` goes before the one that was
+    given, and does nothing else before the request is begun. The beginning of what is asked and answered is held
+    meanwhile, and no more of it.
     """
 
-    def __init__(self, served: Served, route: str, scope: Scope, send: Send) -> None:
+    def __init__(
+        self, served: Served | None, found: Callable[[], Served | None], path: str, scope: Scope, send: Send
+    ) -> None:
         self._served = served
-        self._route = route if scope["method"] == "POST" else f"{scope['method']} {route}"
-        self._signature = served.profile.signature(route)
+        self._found = found
+        self._path = path
         self._scope = scope
         self._send = send
         self._sent, self._answer = _Beginning(), _Beginning()
@@ -53,8 +77,9 @@ class Noting:
     def begin(self, receive: Receive) -> Receive:
         """The request goes to the route now, which is to read from what this answers."""
         self._began = perf_counter()
-        self._scope["nbserve.predict_id"] = self._id.decode()
-        self._served.traffic.begin()
+        if self._served is not None:
+            self._scope["nbserve.predict_id"] = self._id.decode()
+            self._served.traffic.begin()
 
         async def heard() -> Any:
             message = await receive()
@@ -79,27 +104,41 @@ class Noting:
         if self._began is None:
             return
         took_s, self._began = perf_counter() - self._began, None
-        self._served.traffic.end(took_s, None, self._status >= 400)
-        if self._served.exchanges is not None:
-            self._served.exchanges.note(self._exchange(took_s), self._signature)
+        served = self._served or self._found()
+        if served is None:
+            return
+        if self._served is None:
+            served.traffic.begin()
+        served.traffic.end(took_s, None, self._status >= 400)
+        if served.exchanges is not None:
+            route = self._called()
+            served.exchanges.note(self._exchange(route, took_s), served.profile.signature(route))
+
+    def _called(self) -> str:
+        """The route as it was declared, without what callers fill in: below the endpoint, if it is."""
+        path = getattr(self._scope.get("route"), "path_format", "") or self._path or UNKNOWN
+        if self._served is None:
+            return path
+        own = f"/{self._served.name}/"
+        return path.removeprefix(own).strip("/") or "/"
 
     def _head(self, message: Any) -> Any:
         """The head of the answer, which says the request's id."""
         self._status = message["status"]
         given = [(bytes(name).lower(), bytes(value)) for name, value in message.get("headers", ())]
         self._headers = dict(reversed(given))
-        if b"x-predict-id" in self._headers:
+        if self._served is None or b"x-predict-id" in self._headers:
             return message
         return {**message, "headers": [*message.get("headers", ()), (b"x-predict-id", self._id)]}
 
-    def _exchange(self, took_s: float) -> Exchange:
+    def _exchange(self, route: str, took_s: float) -> Exchange:
         asked, answered = headers_of(self._scope), self._headers
         length = asked.get(b"content-length", b"")
         return Exchange(
             id=self._id,
             at=time(),
             caller=self._scope["nbserve.caller"],
-            method=self._route[:LONGEST_NAME],
+            method=(route if self._scope["method"] == "POST" else f"{self._scope['method']} {route}")[:LONGEST_NAME],
             rows=None,
             took_s=took_s,
             status=self._status,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..terms import LOOKING
 from .meters import Meter
 
 __all__ = ["described_by", "shown_by"]
@@ -16,6 +17,8 @@ def shown_by(view: Mapping[str, Any], meter: Meter | None) -> dict[str, Any]:
     if meter is None:
         return shown
     shown["methods"] = [each for each in view["methods"] if meter.allows(each)]
+    if "replaced" in view:
+        shown["replaced"] = [each for each in view["replaced"] if each in LOOKING or meter.allows(each)]
     if "model" in view:
         model = {**view["model"]}
         model["methods"] = [each for each in model.get("methods") or () if meter.allows(each["method"])]

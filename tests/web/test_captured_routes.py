@@ -1,5 +1,7 @@
 """Requests to routes of the user's own below an endpoint: kept with those to its model, under the same rules."""
 
+# ruff: noqa: B008 - a call as a default is how FastAPI is told
+
 from __future__ import annotations
 
 import asyncio
@@ -10,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from nbserve import ModelResource, resource_method
@@ -288,6 +290,51 @@ def test_requests_behind_dependencies_are_kept_once_they_are_let_on(
     assert [(each["method"], each["status"]) for each in kept] == [("says/{what}", 500), ("score/{number}", 200)]
     told = caller.get(f"/shop/traffic/{kept[1]['id']}/", headers={"x-hat": "on"}).json()
     assert (json.loads(told["request"]), told["answer"]) == ({"a": 1}, answer.text)
+
+
+@pytest.mark.parametrize("how", ["directly", "by a router", "through another"])
+def test_a_route_beside_the_endpoint_that_is_given_its_model_is_kept_there(
+    serve: Serve, session: Session, caller: Caller, how: str
+) -> None:
+    component, other = Loads(3), Loads(4)
+    serve(Shop(component=component), name="shop")
+    serve(Shop(component=other), name="other")
+
+    async def nested(model=Depends(component)):
+        return model
+
+    def average(word: str, model=Depends(nested if how == "through another" else component)):
+        return model.model / len(word)
+
+    if how == "by a router":
+        router = APIRouter(prefix="/mine")
+        router.add_api_route("/average/{word}", average)
+        session.app.include_router(router)
+    else:
+        session.app.add_api_route("/mine/average/{word}", average)
+    session.app.add_api_route("/mine/own", lambda: "no model")
+    assert caller.get("/mine/average/abc").json() == 1
+    assert caller.get("/mine/own").json() == "no model"
+    told = newest(caller)
+    assert (told["method"], told["status"], told["answer"]) == ("GET /mine/average/{word}", 200, "1.0")
+    assert told["caller"] == "127.0.0.1"
+    assert len(caller.get("/shop/traffic/").json()["exchanges"]) == 1
+    assert session.registry["shop"].traffic.counters()["requests"] == 1
+    assert session.registry["shop"].traffic.counters()["in_flight"] == 0
+    assert caller.get("/other/traffic/").json()["exchanges"] == []
+
+
+def test_what_a_router_adds_below_an_endpoint_is_called_as_it_was_declared(
+    serve: Serve, session: Session, caller: Caller
+) -> None:
+    serve(Shop(component=Loads()), name="shop", mask="age")
+    router = APIRouter()
+    router.add_api_route("/of/{age}", lambda age: {"age": age})
+    session.app.include_router(router, prefix="/shop")
+    assert caller.get("/shop/of/37").json() == {"age": "37"}
+    told = newest(caller)
+    assert told["method"] == "GET of/{age}"
+    assert json.loads(told["answer"]) == {"age": "•••"}
 
 
 # --- masked

@@ -227,6 +227,51 @@ def test_a_route_that_takes_any_word_is_counted_under_the_words_of_looks(serve: 
     caller.close()
 
 
+def test_a_page_names_no_route_that_the_link_does_not_open(shop: tuple[Session, Caller, str], serve: Serve) -> None:
+    class Own(ModelResource):
+        def metadata(self):
+            return HERE
+
+        def predict(self, X):
+            return X
+
+        @resource_method("/secret/")
+        def secret(self):
+            return HERE
+
+    session, caller, _ = shop
+    session.serve(Own(component=Loads()), {"name": "own"})
+    key = session._keys["own"]
+    assert Link(session, caller, key, name="own").ask("GET", "").json()["replaced"] == ["metadata", "predict", "secret"]
+    told = Link(session, caller, key, name="own", methods=("predict",)).ask("GET", "")
+    assert told.json()["replaced"] == ["metadata", "predict"]
+    assert "secret" not in told.text
+
+
+@pytest.mark.parametrize(("said", "error"), [("fine", 0), ("refused", 1), ("bug", 1)])
+def test_what_a_middleware_answers_itself_is_counted(
+    serve: Serve, session: Session, caller: Caller, said: str, error: int
+) -> None:
+    serve(lambda X: X, name="shop")
+
+    @session.app.middleware("http")
+    async def cached(request: Request, call_next):
+        if "x-cached" not in request.headers:
+            return await call_next(request)
+        if said == "bug":
+            raise RuntimeError("a bug")
+        return JSONResponse(HERE, 200 if said == "fine" else 403)
+
+    link = Link(session, caller, session._keys["shop"])
+    assert link.ask("POST", "predict/", json=[1]).status_code == 200
+    assert link.ask("GET", "metadata/").status_code == 200
+    assert (link.use.requests, link.use.errors) == (1, 0)
+    assert link.ask("POST", "predict/", json=[1], headers={"x-cached": "yes"}).status_code >= 200
+    assert (link.use.requests, link.use.errors) == (2, error)
+    assert caller.post("/shop/predict/", json=[1], headers={"x-cached": "yes"}).status_code >= 200
+    assert (link.use.requests, link.use.errors) == (2, error)
+
+
 # --- behind what the whole application depends on
 
 

@@ -47,11 +47,6 @@ class ResourceRoutes(BaseRoute):
         """Whether one of the routes is for this request."""
         return self.matches(scope)[0] is Match.FULL
 
-    def declared(self, scope: Scope) -> str:
-        """The path, as it was declared, of the route for this request; empty when there is none."""
-        match, child = self.matches(scope)
-        return str(child[_FOUND][1].path_format) if match is Match.FULL else ""
-
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
             return Match.NONE, {}
