@@ -18,14 +18,18 @@ from .passes import Passes
 from .passing import Way, query_without
 from .proxy import Answer, ProxiedHandler, wants_page
 
-__all__ = ["AUTH_RESOURCE", "WATCHING", "EndpointHandler", "KernelAssetHandler"]
+__all__ = ["AUTH_RESOURCE", "EndpointHandler", "KernelAssetHandler", "is_watching"]
 
 AUTH_RESOURCE = "nbserve"
 
 _NUMBER = re.compile(r"[0-9a-f]{32}")
 
-WATCHING = re.compile(r"/[^/]+/(?:metadata|shares|traffic)/?")
-"""To look at what an endpoint does is no use of it."""
+_WATCHED = re.compile(r"/[^/]+/(?:(?:metadata|shares|traffic)/?)?")
+
+
+def is_watching(verb: str | None, path: str) -> bool:
+    """To look at an endpoint's page, and at what it does, is no use of it."""
+    return verb in ("GET", "HEAD") and _WATCHED.fullmatch(path) is not None
 
 
 class EndpointHandler(ProxiedHandler):
@@ -57,7 +61,7 @@ class EndpointHandler(ProxiedHandler):
             listing = self._listing(kernel_id, name)
             user = _name_of(self.current_user)
         page_token = await self._page_token(listing) if wants_page(self.request) else ""
-        if not WATCHING.fullmatch(path):
+        if not is_watching(self.request.method, path):
             self._used = kernel_id
             self._kernels.begin_use(kernel_id)
         return Way(listing, path, self._prefix(kernel_id), page_token, user=user)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ..directory import Listing
 from ..errors import AccessError, KernelGone, NbserveError, ShareEnded, SharingOff, TokenMissing, TokenRefused
 from ..shares import Share, find_share
-from .endpoint import WATCHING
+from .endpoint import is_watching
 from .kernels import Kernels
 from .passing import Way
 from .proxy import Answer, ProxiedHandler, wants_page
@@ -62,7 +62,7 @@ class ShareHandler(ProxiedHandler):
         share = await self._opened(share_id, token)
         listing = self._listing(share)
         path = f"/{share.name}/{rest}"
-        if rest and not WATCHING.fullmatch(path):
+        if not is_watching(self.request.method, path):
             self._used = share.kernel_id
             self._kernels.begin_use(share.kernel_id)
         self._look_again_at(share.id)

@@ -143,10 +143,10 @@ class Noting:
             took_s=took_s,
             status=self._status,
             sent=self._sent.bytes(),
-            sent_type=_type_of(asked),
+            sent_type=_type_of(asked, self._sent.size),
             sent_bytes=max(self._sent.size, int(length) if length.isdigit() else 0),
             answer=self._answer.bytes(),
-            answer_type=_type_of(answered),
+            answer_type=_type_of(answered, self._answer.size),
             answer_bytes=self._answer.size,
             query=self._scope["query_string"],
         )
@@ -170,7 +170,7 @@ class _Beginning:
         return b"".join(self._parts)
 
 
-def _type_of(headers: dict[bytes, bytes]) -> bytes:
-    """What a body is, to be read: of a packed one, how it is packed."""
+def _type_of(headers: dict[bytes, bytes], size: int) -> bytes:
+    """What a body is, if there is any: of a packed one, how it is packed; JSON if nothing is said."""
     coding = headers.get(b"content-encoding", b"identity")
-    return headers.get(b"content-type", JSON) if coding == b"identity" else coding
+    return headers.get(b"content-type", JSON if size else b"") if coding == b"identity" else coding

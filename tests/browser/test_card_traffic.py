@@ -118,3 +118,53 @@ def test_without_the_jupyter_servers_extension_it_comes_over_the_widgets_channel
     payload = card.locator(".nbserve-payload:visible").first
     expect(payload).to_contain_text('"age": "•••"')
     expect(card).not_to_contain_text("5555")
+
+
+RESOURCE = f"""
+%load_ext nbserve
+import httpx, nbserve
+class Holds(nbserve.ModelComponent):
+    def load_model(self):
+        self.model = lambda X: X
+class Shop(nbserve.ModelResource):
+    component = Holds()
+    @nbserve.resource_method("/threshold/")
+    def threshold(self):
+        return {{"says": {MARKUP!r}}}
+    @nbserve.resource_method("/score/{{number}}/", methods=["POST"])
+    def score(self, number: int, body: dict):
+        return number
+ep = %serve Shop --name shop --mask age
+"""
+ASKS = """
+for verb, path, sent in (("GET", "threshold/", None), ("POST", "score/7/", {"age": 5555, "fare": 1})):
+    httpx.request(verb, ep.url + path, json=sent, headers={"Authorization": f"Bearer {ep.token}"}, trust_env=False)
+"""
+
+
+def test_requests_to_a_resources_own_methods_are_shown_like_those_to_a_model(
+    jupyter: Any, open_notebook: Callable[..., Any]
+) -> None:
+    tab = open_notebook(jupyter.write("shop.ipynb", RESOURCE, ASKS), height=1200)
+    tab.run(0)
+    card = card_in(tab)
+    card.wait_for(timeout=LOAD_MS)
+    opened(card)
+    tab.run(1)
+    expect(lines(card)).to_have_count(2, timeout=15_000)
+    newest, first = lines(card).first, lines(card).last
+    expect(newest).to_contain_text("score/{number}")
+    expect(first).to_contain_text("GET threshold")
+    newest.get_by_role("button").click()
+    payloads = card.locator(".nbserve-payload:visible")
+    expect(payloads.first).to_have_text('{"age": "•••", "fare": 1}')
+    expect(payloads.last).to_have_text("7")
+    newest.get_by_role("button").click()
+    first.get_by_role("button").click()
+    expect(card.locator(".nbserve-exchange:visible")).to_contain_text("nothing")
+    expect(payloads).to_have_count(1)
+    expect(payloads.last).to_contain_text("<img src=x")
+    if SHOTS:
+        card.screenshot(path=str(Path(SHOTS) / "traffic-resource.png"))
+    assert tab.page.title() != "owned"
+    assert tab.mistakes == []

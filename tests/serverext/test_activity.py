@@ -66,6 +66,8 @@ def test_to_look_is_no_activity(kernel: Kernel, user: httpx.Client, jupyter: Jup
     before = user.get("api/status?no_track_activity=1").json()["last_activity"]
     last = _last_activity(user, kernel)
     user.get(kernel.address("double/metadata/")).raise_for_status()
+    for accept in ("text/html", "application/json"):
+        user.get(kernel.address("double/"), headers={"Accept": accept}).raise_for_status()
     user.get(kernel.address("_pages/page.css")).raise_for_status()
     user.get("nbserve/?no_track_activity=1").raise_for_status()
     assert _last_activity(user, kernel) == last

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -186,6 +187,18 @@ def test_nothing_runs_that_a_link_does_not_name(visit: Any, verb: str) -> None:
         assert status_of(answer) in (0, 204, 400, 403, 404, 405, 422), (path, answer[:200])
     assert visitor.seen() == []
     assert visitor.uses["rows"] == 0
+
+
+@pytest.mark.parametrize("terms", [{"rows": 7}, {"rate": "7/h"}], ids=str)
+@pytest.mark.parametrize("path", ["metadata/", "docs/", f"result/{TICKET}/", "extra", "files/a"])
+def test_bounds_hold_for_what_the_users_own_code_answers_whoever_asks_at_once(
+    visit: Any, terms: dict[str, Any], path: str
+) -> None:
+    visitor = visit(**terms)
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [status_of(each) for each in pool.map(lambda _: visitor.say("GET", path), range(24))]
+    assert statuses.count(200) == len(visitor.seen()) == visitor.uses["rows"] == 7
+    assert set(statuses) == ({200, 429} if "rate" in terms else {200, 403, 410} & set(statuses))
 
 
 @pytest.mark.parametrize("path", ["talk", "predict/", "files/a", ""])

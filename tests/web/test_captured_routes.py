@@ -117,6 +117,7 @@ def test_what_reaches_the_users_own_code_is_kept_with_what_it_answers(
     assert told["answer_bytes"] == len(answer.content)
     assert told["request"] == ("" if sent is None else answer.request.content.decode())
     assert told["query"] == ("q=1&token=•••" if "?" in path else "")
+    assert told["request_type"] == ("" if sent is None else "application/json")
     assert told["ms"] > 0
     assert len(caller.get("/shop/traffic/").json()["exchanges"]) == len(before) + 1
     assert shop[0].registry["shop"].traffic.counters()["requests"] == counted + 1

@@ -123,16 +123,20 @@ function row(line, find) {
 function parts({ id, query, request, request_type, request_bytes, answer, answer_type, answer_bytes }) {
   const about = [`X-Predict-id ${id}`, query && `?${query}`].filter(Boolean).join(" · ");
   return [
-    part("Request", request, `${request_type}, ${bytesText(request_bytes)}`),
-    part("Answer", answer, `${answer_type}, ${bytesText(answer_bytes)}`),
+    part("Request", request, aboutBody(request_type, request_bytes)),
+    part("Answer", answer, aboutBody(answer_type, answer_bytes)),
     h("p", { class: "nbserve-news" }, about),
   ];
 }
 
+/** @param {string} type @param {number} size */
+const aboutBody = (type, size) => (size ? `${type}, ${bytesText(size)}` : "nothing");
+
 /** @param {string} name @param {string} text @param {string} about */
 function part(name, text, about) {
-  const copy = copyButton(`Copy ${name.toLowerCase()}`, "copy", () => text, "nbserve-bare");
   const title = h("span", { class: "nbserve-label" }, name);
-  const head = h("div", { class: "nbserve-part" }, title, h("span", { class: "nbserve-news" }, about), copy);
+  const head = h("div", { class: "nbserve-part" }, title, h("span", { class: "nbserve-news" }, about));
+  if (!text) return h("div", {}, head);
+  head.append(copyButton(`Copy ${name.toLowerCase()}`, "copy", () => text, "nbserve-bare"));
   return h("div", {}, head, h("pre", { class: "nbserve-payload", tabindex: "0" }, laidOut(text)));
 }
