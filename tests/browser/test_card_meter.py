@@ -245,11 +245,12 @@ def test_without_a_budget_to_be_in_there_is_no_bar(show: Show, changes: dict[str
         ({"last_used_s": 7199.0}, "last used 1 h ago"),
         ({"last_used_s": 200_000.0}, "last used 2 d ago"),
         ({"last_used_s": 12.0, "idle_unload_in_s": 588.0}, "last used 12 s ago · unloads in 9:48"),
-        ({"last_used_s": None, "idle_unload_in_s": 4188.0}, "unloads in 1:09:48"),
-        ({"last_used_s": None, "idle_unload_in_s": 0.2}, "unloads in 0:01"),
-        ({"last_used_s": None, "idle_unload_in_s": -0.1}, "unloads now"),
-        ({"counters": CHURN["counters"] | {"in_flight": 2}}, "in use"),
-        ({"last_used_s": None}, ""),
+        ({"last_used_s": None, "idle_unload_in_s": 4188.0}, "not used yet · unloads in 1:09:48"),
+        ({"last_used_s": None, "idle_unload_in_s": 0.2}, "not used yet · unloads in 0:01"),
+        ({"last_used_s": None, "idle_unload_in_s": -0.1}, "not used yet · unloads now"),
+        ({"counters": CHURN["counters"] | {"in_flight": 2}}, "in use now"),
+        ({"last_used_s": None}, "not used yet"),
+        ({"state": "stopped"}, ""),
     ],
     ids=[
         "now",
@@ -263,10 +264,49 @@ def test_without_a_budget_to_be_in_there_is_no_bar(show: Show, changes: dict[str
         "due",
         "in use",
         "never",
+        "stopped",
     ],
 )
 def test_what_is_told_of_time(show: Show, changes: dict[str, Any], text: str) -> None:
     expect(show(**changes).locator(".nbserve-when")).to_have_text(text)
+
+
+@pytest.mark.parametrize("width", [800, 380])
+def test_nothing_moves_when_a_model_is_used_for_the_first_time(page: Page, show: Show, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    card = show(last_used_s=None)
+
+    def places() -> list[Any]:
+        parts = [card.locator(f".nbserve-{part}") for part in ("tiles", "when", "chart", "tabs")]
+        return [card.bounding_box(), *(part.bounding_box() for part in parts)]
+
+    before = places()
+    for in_flight, text in ((1, "in use now"), (0, "last used 12 s ago")):
+        counters = CHURN["counters"] | {"in_flight": in_flight}
+        page.evaluate("snapshot => push({ snapshot })", snapshot(endpoint(counters=counters)))
+        expect(card.locator(".nbserve-when")).to_have_text(text)
+        assert places() == before
+
+
+@pytest.mark.parametrize("changes", [{}, STATES["budget"]], ids=["plain", "budget"])
+def test_what_is_gone_leaves_no_more_and_stands_clear_of_what_is_below(
+    page: Page, show: Show, changes: dict[str, Any]
+) -> None:
+    card = show(**changes)
+    page.evaluate("document.getElementById('cell').classList.add('jupyter-widgets-disconnected')")
+    expect(card).to_have_attribute("data-life", "gone")
+    expect(card.locator(".nbserve-when")).to_have_text("")
+    last = card.locator(".nbserve-strip" if changes else ".nbserve-body").bounding_box()
+    assert card.locator(".nbserve-expects").bounding_box()["y"] - last["y"] - last["height"] >= 8
+
+
+def test_a_row_of_a_dashboard_that_is_gone_leaves_no_more(page: Page, show: Show) -> None:
+    card = show(DASHBOARD)
+    row = card.locator("tbody tr").first
+    expect(row).to_contain_text("unloads in 9:48")
+    page.evaluate("document.getElementById('cell').classList.add('jupyter-widgets-disconnected')")
+    expect(row).to_contain_text("gone")
+    expect(row).not_to_contain_text("unloads")
 
 
 def test_time_goes_on_in_the_browser_without_a_push(page: Page, show: Show) -> None:

@@ -190,6 +190,8 @@ def test_links_are_allowed_made_used_and_revoked_on_the_page_of_all_endpoints(
     made = shout.locator("tr[data-share]", has_text=label)
     expect(made).to_contain_text("1 request, 1 row")
     expect(made).to_contain_text("all · 50 rows")
+    box = made.get_by_role("button", name="Revoke").bounding_box()
+    assert box["x"] + box["width"] <= page.viewport_size["width"]  # it needs no scrolling
     shoot(page, f"endpoints-share-{look}")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     made.get_by_role("button", name="Revoke").click()

@@ -305,6 +305,7 @@ def test_the_page_says_that_the_notebook_is_away_and_comes_back_by_itself(
     owner.post(f"api/kernels/{kernel.id}/restart").raise_for_status()
     expect(page.locator("#state")).to_have_text("away")
     expect(page.locator("#notice")).to_contain_text("The notebook that serves this is away.")
+    expect(page.locator(".gauge")).not_to_contain_text("used")
     shoot(page, "share-gone")
     early.goto(made["link"])
     expect(early.locator("#waiting")).to_contain_text("The notebook is away.")

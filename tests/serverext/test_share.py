@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 import nbserve
+from nbserve.serverext.share import REFUSED_AFTER_S
 from tests.client import assert_error
 from tests.kernel.harness import eventually
 from tests.serverext.real_jupyter import BASE, JupyterServer, Kernel
@@ -311,6 +312,8 @@ def test_an_unknown_link_and_a_wrong_token_cannot_be_told_apart(stranger: httpx.
     ]
     assert len({(answer.status_code, answer.text) for answer in answers}) == 1
     assert len({tuple(sorted(set(answer.headers) - {"date"})) for answer in answers}) == 1
+    # nor by the time: none is answered before it, however little there was to look up
+    assert min(answer.elapsed.total_seconds() for answer in answers) > 0.9 * REFUSED_AFTER_S
 
 
 def test_a_token_in_the_address_is_refused_and_never_logged(

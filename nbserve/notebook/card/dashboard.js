@@ -96,6 +96,7 @@ function head(text) {
 function dashboardRow(ways, say) {
   /** @type {Endpoint} */
   let endpoint;
+  let isGone = false;
   const name = h("a", { class: "nbserve-name", target: "_blank", rel: "noopener noreferrer" });
   const what = h("div", { class: "nbserve-kind" });
   const [state, graph, buttons] = [chip(), chart(true), controls(ways.order, say, true)];
@@ -121,8 +122,9 @@ function dashboardRow(ways, say) {
 
   function update(fresh, life) {
     endpoint = fresh;
+    isGone = life.kind === "gone";
     write(name, fresh.name);
-    mark(name, "href", life.kind === "gone" || fresh.state === "stopped" ? null : pageOf(fresh, ways.server));
+    mark(name, "href", isGone || fresh.state === "stopped" ? null : pageOf(fresh, ways.server));
     write(what, fresh.title || fresh.model.type || origin(fresh));
     mark(what, "title", kind(fresh));
     write(bytes, memory(fresh)[0]);
@@ -135,9 +137,9 @@ function dashboardRow(ways, say) {
   }
   function tick(age) {
     const { state, idle_unload_in_s: idle_s = null } = endpoint;
-    const isLeaving = state === "loaded" && idle_s !== null;
+    const isLeaving = !isGone && state === "loaded" && idle_s !== null;
     writeNote(where, isLeaving ? leftText(idle_s - age) : memory(endpoint)[1]);
-    mark(where, "title", gaugeTexts(endpoint, age).filter(Boolean).join(" · ") || null);
+    mark(where, "title", isGone ? null : gaugeTexts(endpoint, age).filter(Boolean).join(" · ") || null);
   }
   return { root, update, tick, beat: () => blink(state.root), close: graph.close };
 }

@@ -7,7 +7,7 @@ import { copyButton } from "./copying.js";
 import { badge, h, mark, write } from "./dom.js";
 import { expects } from "./expects.js";
 import { everything, link, pageOf } from "./links.js";
-import { alarm, blink, chip, notice, strip, tile } from "./parts.js";
+import { alarm, blink, chip, notice, strip, tile, usage } from "./parts.js";
 import { sharing } from "./share.js";
 import { tabs } from "./tabs.js";
 import { traffic } from "./traffic.js";
@@ -45,7 +45,9 @@ export function endpointCard(ways) {
     links,
   );
   const [held, requests, errors, speed] = ["Memory", "Requests", "Errors", "p50 / p99"].map(tile);
-  const [state, news, warning, needs, graph, gauge] = [chip(), notice(), alarm(), expects(), chart(), strip()];
+  const [state, news, warning, needs, graph] = [chip(), notice(), alarm(), expects(), chart()];
+  const clocks = [usage(), strip()];
+  const [times, gauge] = clocks;
   const elsewhere = addresses();
   const buttons = controls(ways.order, news.say);
   const panels = [tryIt(ways.ask), sharing(ways), traffic(ways.ask)];
@@ -62,7 +64,7 @@ export function endpointCard(ways) {
     h(
       "div",
       { class: "nbserve-body" },
-      h("div", { class: "nbserve-tiles" }, held.root, requests.root, errors.root, speed.root),
+      h("div", { class: "nbserve-tiles" }, held.root, requests.root, errors.root, speed.root, times.root),
       graph.root,
     ),
     gauge.root,
@@ -92,10 +94,11 @@ export function endpointCard(ways) {
     errors.update(count(counters.errors), counters.errors ? share(counters) : "", counters.errors > 0);
     speed.update(latency(fresh.latency_ms), fresh.latency_ms.p50 === null ? "" : "milliseconds");
     warning.update(life.kind !== "alive" ? life : ending(fresh));
-    for (const part of [state, elsewhere, buttons, needs, graph, gauge, ...panels]) part.update(fresh, life);
+    for (const part of [state, elsewhere, buttons, needs, graph, ...clocks, ...panels]) part.update(fresh, life);
     more.enable(!isOver);
   }
-  return { root, update, tick: gauge.tick, beat: () => blink(state.root), close: graph.close };
+  const tick = (age) => clocks.forEach((clock) => clock.tick(age));
+  return { root, update, tick, beat: () => blink(state.root), close: graph.close };
 }
 
 /** Why it does not answer, when the kernel is well. */

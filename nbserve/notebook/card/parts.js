@@ -49,13 +49,13 @@ export function writeNote(node, text) {
   mark(node, "data-long", text.length > SHORT_NOTE ? "" : null);
 }
 
-/** A bar, and beside it what the model weighs and when it was last used and will leave, or how far its load is. */
+/** A bar, and beside it what the model weighs or how far its load is. */
 export function strip() {
   /** @type {Endpoint} */
   let endpoint;
   const bar = h("div", { class: "nbserve-meter" });
-  const [what, when] = ["what", "when"].map((name) => h("span", { class: `nbserve-${name}` }));
-  const root = h("div", { class: "nbserve-strip" }, bar, what, when);
+  const what = h("span", { class: "nbserve-what" });
+  const root = h("div", { class: "nbserve-strip" }, bar, what);
   return {
     root,
     /** @type {View["update"]} */
@@ -64,10 +64,29 @@ export function strip() {
       drawBar(bar, barOf(fresh));
     },
     tick(age) {
-      const texts = gaugeTexts(endpoint, age);
-      [what, when].forEach((node, i) => write(node, texts[i]));
-      show(root, texts.some(Boolean));
+      write(what, gaugeTexts(endpoint, age)[0]);
+      show(root, what.textContent !== "");
     },
+  };
+}
+
+/**
+ * When it was last used and will leave: a line that is there before there is anything to say, so that nothing moves.
+ * What is gone leaves no more.
+ */
+export function usage() {
+  /** @type {Endpoint} */
+  let endpoint;
+  let isGone = false;
+  const root = h("div", { class: "nbserve-when nbserve-note" });
+  return {
+    root,
+    /** @type {View["update"]} */
+    update(fresh, life) {
+      endpoint = fresh;
+      isGone = life.kind === "gone";
+    },
+    tick: (age) => write(root, isGone ? "" : gaugeTexts(endpoint, age)[1]),
   };
 }
 

@@ -24,7 +24,7 @@ export function sharing(ways) {
   let endpoint;
   let timer = 0;
   const news = h("div", { class: "nbserve-reply", role: "status", hidden: "" });
-  const allow = button("Allow share links on this server", () => make({ allow: true }), "nbserve-primary");
+  const allow = button("Allow share links while this server runs", () => make({ allow: true }), "nbserve-primary");
   const made = h("div", { class: "nbserve-made", hidden: "" });
   const list = h("ul", { class: "nbserve-shares" });
   const terms = form(() => make({}));
@@ -47,8 +47,10 @@ export function sharing(ways) {
       show_(await ask({ verb: "POST", path: "shares/", body: { ...terms.read(), ...more } }));
       await refresh();
     } catch (refusal) {
-      say(told(refusal), "bad");
-      show(allow.root, refusal.code === "sharing_off" && refusal.remedy.includes("--allow"));
+      const isAllowable = refusal.code === "sharing_off" && refusal.remedy.includes("--allow");
+      if (isAllowable) say(refusal.message); // the button is the remedy
+      else say(told(refusal), "bad");
+      show(allow.root, isAllowable);
     } finally {
       terms.wait(false);
     }

@@ -28,6 +28,9 @@ const TERMS = [
   ["rows", "Rows at most", "no limit"],
 ];
 
+/** Between whom a link is for and the button that revokes it. */
+const HEADS = ["Opens", "Until", "Used", "Last", "State"];
+
 /**
  * A button that opens the panel, and the panel.
  * @param {string} name @param {() => string} pathNow of the endpoint @param {Ask} ask
@@ -134,22 +137,27 @@ const offView = (onAllow) =>
 
 /** @param {Share[]} shares @param {(share: Share) => void} revoke */
 function tableOf(shares, revoke) {
-  const heads = ["For", "Opens", "Until", "Used", "Last", "State", ""].map((text) => h("th", { scope: "col" }, text));
+  const heads = ["For", ...HEADS, ""].map((text) => h("th", { scope: "col" }, text));
   const rows = shares.map((share) =>
     h(
       "tr",
       { "data-share": share.id, "data-state": share.state },
       h("th", { scope: "row" }, share.label || share.id),
-      h("td", {}, boundsOf(share)),
-      h("td", {}, momentText(share.until)),
-      h("td", {}, usesText(share.uses)),
-      h("td", {}, share.uses.last_used ? momentText(share.uses.last_used) : "never"),
-      h("td", {}, share.state),
+      ...factsOf(share).map((text, at) => h("td", { "data-head": HEADS[at] }, text)),
       h("td", {}, share.state === "open" ? h("button", { type: "button", className: "quiet", "aria-label": `Revoke: ${share.label || share.id}`, onclick: () => revoke(share) }, "Revoke") : null),
     ),
   );
   return h("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Links" }, h("table", {}, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...rows)));
 }
+
+/** What stands below each of `HEADS`. @param {Share} share */
+const factsOf = (share) => [
+  boundsOf(share),
+  momentText(share.until),
+  usesText(share.uses),
+  share.uses.last_used ? momentText(share.uses.last_used) : "never",
+  share.state,
+];
 
 /** @param {Share} share */
 const boundsOf = ({ methods, rate, rows }) => [methods?.join(", ") ?? "all", rate, rows && counted(rows, "row")].filter(Boolean).join(" · ");

@@ -111,11 +111,10 @@ function loadingText(told, age) {
   return parts.join(" · ");
 }
 
-/** `last used 12 s ago · unloads in 9:48` @param {Told} told @param {number} age */
+/** `last used 12 s ago · unloads in 9:48`; it says something always, so that no line comes or goes. @param {Told} told @param {number} age */
 function usageText({ counters, last_used_s = null, idle_unload_in_s = null }, age) {
-  const parts = [];
-  if (counters?.in_flight) parts.push("in use");
-  else if (last_used_s !== null) parts.push(`last used ${agoText(last_used_s + age)}`);
+  const used = last_used_s === null ? "not used yet" : `last used ${agoText(last_used_s + age)}`;
+  const parts = [counters?.in_flight ? "in use now" : used];
   if (idle_unload_in_s !== null) parts.push(leftText(idle_unload_in_s - age));
   return parts.join(" · ");
 }

@@ -28,14 +28,18 @@ function makeCard(element) {
   }
   /** @param {View | undefined} view */
   function show(view) {
-    showState(state, view?.state ?? "gone");
-    if (!view) return;
+    if (!view) return end();
+    showState(state, view.state);
     showFigures(stats, view);
     gauge.show(view.state === "unloaded" ? { ...view, memory: undefined } : view); // what others use is told above
     undescribed.hidden = view.described !== false;
     loader.hidden = view.state === "loading";
   }
-  return { name, show, end: () => showState(state, "gone") };
+  function end() {
+    showState(state, "gone");
+    gauge.rest();
+  }
+  return { name, show, end };
 }
 
 /** @param {View[]} views */

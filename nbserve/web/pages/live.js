@@ -36,8 +36,9 @@ export function showFigures(list, view) {
 }
 
 /**
- * A bar of memory or of a load, and what stands beside it; between two views its clocks go on.
- * @returns {{element: HTMLElement, show: (view: View) => void}}
+ * A bar of memory or of a load, and what stands beside it; between two views its clocks go on, and rest while there is
+ * nothing that they could tell of.
+ * @returns {{element: HTMLElement, show: (view: View) => void, rest: () => void}}
  */
 export function makeGauge() {
   const bar = h("div", { className: "gauge-bar" });
@@ -46,18 +47,24 @@ export function makeGauge() {
   /** @type {View} */
   let view;
   let since = 0;
+  let isResting = false;
 
   function tick() {
+    if (isResting) return;
     [what.textContent, when.textContent] = gaugeTexts(view, (Date.now() - since) / 1000);
     element.hidden = !what.textContent && !when.textContent;
   }
   function show(/** @type {View} */ fresh) {
     if (!view) setInterval(tick, TICK_MS);
-    [view, since] = [fresh, Date.now()];
+    [view, since, isResting] = [fresh, Date.now(), false];
     drawBar(bar, barOf(fresh));
     tick();
   }
-  return { element, show };
+  function rest() {
+    isResting = true;
+    when.textContent = "";
+  }
+  return { element, show, rest };
 }
 
 /** @param {HTMLElement} chip @param {string} state */

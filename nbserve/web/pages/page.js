@@ -145,7 +145,10 @@ function showView(now) {
 /** @param {Refusal} refusal */
 function showSilence(refusal) {
   const isAway = refusal.code === "kernel_gone";
-  if (isAway || [0, 404, 410].includes(refusal.status)) showState(byId("state"), isAway && isLink ? "away" : "gone");
+  if (isAway || [0, 404, 410].includes(refusal.status)) {
+    showState(byId("state"), isAway && isLink ? "away" : "gone");
+    gauge.rest();
+  }
   showNotice(`${refusal.message} ${refusal.remedy}`);
 }
 

@@ -211,6 +211,33 @@ def test_lines_are_texts_only_when_asked(show: Show, stand_in: StandIn) -> None:
     assert sent(stand_in) == {"X": ["lovely", "awful"]}
 
 
+def test_who_waits_long_for_an_answer_is_told_that_he_does(show: Show) -> None:
+    page, held = show("/iris/"), []
+    page.route("**/iris/predict/", held.append)
+    told = "() => getComputedStyle(document.querySelector('.send'), '::after').visibility"
+    assert page.evaluate(told) == "hidden"
+    predict(page)
+    page.wait_for_function(f"({told})() === 'visible'")
+    held[0].continue_()
+    expect(page.locator(".verdict")).to_have_text("setosa")
+    page.wait_for_function(f"({told})() === 'hidden'")
+
+
+@pytest.mark.parametrize("width", [1180, 390])
+def test_inputs_beside_each_other_are_at_one_height_whatever_their_labels_and_faults_take(
+    show: Show, width: int
+) -> None:
+    page = show("/titanic/")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.locator(".label-name").nth(1).evaluate("node => (node.textContent = 'an_endlessly_long_name '.repeat(3))")
+    first, second = (page.locator(".grid .field").nth(each).locator("input, select").first for each in (0, 1))
+    before = second.bounding_box()
+    assert before["x"] > first.bounding_box()["x"]
+    assert before["y"] == first.bounding_box()["y"]
+    page.locator(".grid .field .fault").first.evaluate("node => ((node.hidden = false), (node.textContent = 'No.'))")
+    assert second.bounding_box() == before
+
+
 def test_many_features_can_be_searched(show: Show, stand_in: StandIn) -> None:
     page = show("/houses/")
     page.get_by_label("Find a feature").fill("_07")
