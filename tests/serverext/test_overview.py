@@ -105,6 +105,12 @@ def test_all_that_the_page_refers_to_is_there_and_of_this_server(user: httpx.Cli
             assert stranger.get(f"nbserve/_pages/{imported.decode()}").status_code == 200, imported
 
 
+def test_a_name_that_an_attacker_gave_this_machine_is_refused(user: httpx.Client) -> None:
+    for path in ("nbserve/", "nbserve/_pages/page.css", "nbserve/_pages/share.js"):
+        assert user.get(path).status_code == 200
+        assert user.get(path, headers={"Host": "evil.example"}).status_code == 403
+
+
 def test_every_script_that_a_page_fetches_is_there_for_a_page_of_no_origin(stranger: httpx.Client) -> None:
     import re
 

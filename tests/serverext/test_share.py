@@ -7,6 +7,8 @@ import itertools
 import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +19,7 @@ import nbserve
 from nbserve.serverext.share import REFUSED_AFTER_S
 from tests.client import assert_error
 from tests.kernel.harness import eventually
-from tests.serverext.real_jupyter import BASE, JupyterServer, Kernel
+from tests.serverext.real_jupyter import BASE, JupyterServer, Kernel, started
 
 ROWS = {"X": [[1, 2]]}
 PAGE = {"Accept": "text/html,*/*"}
@@ -72,6 +74,22 @@ def test_links_end_with_a_server_that_is_set_to_on_no_more(start_server: Any) ->
     assert "token" not in announced.read_text()
     with visitor(kernel, made) as guest:
         assert guest.get("metadata/").status_code == 200
+
+
+@pytest.mark.parametrize("sharing", ["off", "ask"])
+def test_a_link_of_before_opens_nothing_where_links_are_not_allowed_any_more(tmp_path: Path, sharing: str) -> None:
+    with closing(started(tmp_path, ("--NbserveExtension.sharing=on",))) as server:
+        kernel = server.start_kernel()
+        with server.client() as user:
+            made = share(user, kernel)
+        with visitor(kernel, made) as guest:
+            guest.get("metadata/").raise_for_status()
+    with closing(started(tmp_path, (f"--NbserveExtension.sharing={sharing}",))) as later:
+        kernel.server = later
+        with visitor(kernel, made) as guest:
+            assert_error(guest.get("metadata/"), 403, "sharing_off")
+            guest.headers["Authorization"] = "Bearer wrong"
+            assert_error(guest.get("metadata/"), 403, "token_refused")
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +321,14 @@ def test_a_user_of_the_jupyter_server_needs_the_token_like_everybody(
     headers = {"Accept": "*/*", "X-XSRFToken": browser.cookies["_xsrf"]}
     assert_error(browser.get(f"nbserve/s/{made['id']}/metadata/", headers=headers), 401, "token_missing")
     assert_error(user.get(f"nbserve/s/{made['id']}/metadata/"), 401, "token_missing")
+
+
+@pytest.mark.parametrize("path", ["", "metadata/", "docs/"])
+def test_a_name_that_an_attacker_gave_this_machine_opens_no_link(guest: httpx.Client, path: str) -> None:
+    for headers in ({}, PAGE):
+        assert guest.get(path, headers=headers | {"Host": "evil.example"}).status_code == 403
+    del guest.headers["Authorization"]
+    assert guest.get(path, headers=PAGE | {"Host": "evil.example"}).status_code == 403
 
 
 def test_an_unknown_link_and_a_wrong_token_cannot_be_told_apart(stranger: httpx.Client, made: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ from canned import ENDPOINTS, EVIL, IRIS_ANSWERS, IRIS_NAMES, IRIS_ROW, iris
 from playwright.sync_api import Page, expect
 from stand_in import TOKEN, StandIn
 
+from tests.kernel.harness import eventually
+
 pytestmark = pytest.mark.browser
 
 Show = Callable[[str], Page]
@@ -213,14 +215,14 @@ def test_lines_are_texts_only_when_asked(show: Show, stand_in: StandIn) -> None:
 
 def test_who_waits_long_for_an_answer_is_told_that_he_does(show: Show) -> None:
     page, held = show("/iris/"), []
-    page.route("**/iris/predict/", held.append)
+    page.route("**/iris/predict/", lambda route: held.append(route))
     told = "() => getComputedStyle(document.querySelector('.send'), '::after').visibility"
     assert page.evaluate(told) == "hidden"
     predict(page)
-    page.wait_for_function(f"({told})() === 'visible'")
+    assert eventually(lambda: page.evaluate(told) == "visible")
     held[0].continue_()
     expect(page.locator(".verdict")).to_have_text("setosa")
-    page.wait_for_function(f"({told})() === 'hidden'")
+    assert page.evaluate(told) == "hidden"
 
 
 @pytest.mark.parametrize("width", [1180, 390])
