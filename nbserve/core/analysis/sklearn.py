@@ -205,7 +205,7 @@ def _one_dimension(estimator: Any) -> Input:
 
 
 def classes_of(model: Any) -> tuple[Any, ...] | None:
-    """`classes_` in JSON values; a tuple of tuples when there are several outputs."""
+    """`classes_` in JSON values; a tuple of tuples when there are several outputs. Where it is empty there are none."""
     classes = attribute_of(model, "classes_")
     if classes is None:
         return None
@@ -213,7 +213,7 @@ def classes_of(model: Any) -> tuple[Any, ...] | None:
         found = [plain(each) for each in classes]
     except TypeError:
         return None
-    return tuple(tuple(each) if isinstance(each, list) else each for each in found)
+    return tuple(tuple(each) if isinstance(each, list) else each for each in found) or None
 
 
 def is_multi_output(classes: tuple[Any, ...] | None) -> bool:
