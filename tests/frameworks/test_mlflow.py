@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import warnings
@@ -11,6 +12,7 @@ from typing import Any
 
 import lightgbm
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import xgboost
@@ -21,6 +23,7 @@ from nbserve.core.analysis import analyse
 from nbserve.errors import LoadError
 from tests.client import Caller, assert_error
 from tests.conftest import Serve
+from tests.frameworks import cases
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 with warnings.catch_warnings():
@@ -91,6 +94,47 @@ def test_a_model_with_a_file_of_its_own_is_loaded_by_its_own_library(name: str, 
     again = loaders.load(path, trust=runs_code)
     assert type(again.model) is type(model)
     assert np.array_equal(again.model.predict(FRAME), model.predict(FRAME))
+
+
+ON = cases.X[:5]
+
+OTHERS: dict[str, tuple[str, str, dict[str, Any], str, bool]] = {
+    "catboost": ("mlflow.catboost", "catboost", {}, "MLflow, CatBoost", False),
+    "keras": ("mlflow.keras", "keras", {}, "MLflow, Keras", False),
+    "onnx": ("mlflow.onnx", "onnx", {}, "MLflow, ONNX", False),
+    "pytorch, exported": ("mlflow.pytorch", "torch", {"input_example": ON}, "MLflow, torch.export", True),
+    "pytorch, pickled": ("mlflow.pytorch", "torch", {"serialization_format": "pickle"}, "MLflow, PyTorch", True),
+    "tensorflow": ("mlflow.tensorflow", "tensorflow", {}, "MLflow, Keras", False),
+}
+"""The module of the flavor, the case of the conformance suite that is saved, how, as what it is read, whether that runs
+code."""
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_folder_of_each_flavor_answers_as_the_librarys_own_model(
+    name: str, serve: Serve, caller: Caller, tmp_path: Path
+) -> None:
+    module, case, how, title, runs_code = OTHERS[name]
+    model = onnx.load_from_string(cases.onnx_content()) if case == "onnx" else cases.CASES[case].make()
+    importlib.import_module(module).save_model(model, str(tmp_path / "net"), **HOW, **how)
+    loader = loaders.find_loader(tmp_path / "net")
+    assert (loader.title, loader.runs_code) == (title, runs_code)
+    serve(tmp_path / "net", name="m", trust=runs_code)
+    for n in (1, 7):
+        assert caller.predict("/m/predict", json=cases.CASES[case].rows(n)) == cases.answered(case, n)
+
+
+def test_a_pipeline_of_transformers_is_called_by_mlflow_with_texts(
+    serve: Serve, caller: Caller, tmp_path: Path
+) -> None:
+    mlflow_of = importlib.import_module("mlflow.transformers")
+    mlflow_of.save_model(cases.transformers_model(), str(tmp_path / "net"), task="text-classification", **HOW)
+    with pytest.raises(LoadError, match=r"net \(MLflow\) would run the code"):
+        loaders.load(tmp_path / "net")
+    ep = serve(tmp_path / "net", name="m", trust=True)
+    for n in (1, 7):
+        assert caller.predict("/m/predict", json=cases.texts(n)) == cases.answered("transformers", n)
+    assert ep.inspect()["model"]["methods"][0]["example"] == {"data": ["some text", "another text"]}
 
 
 def test_its_signature_and_example_are_told_and_served(serve: Serve, caller: Caller, tmp_path: Path) -> None:

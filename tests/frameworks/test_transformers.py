@@ -1,12 +1,14 @@
-"""Folders of transformers: texts in, labels, embeddings or text out, as the library's own pipeline answers."""
+"""Models of transformers: texts or pictures in, and out what the library's own pipeline answers."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import PIL.Image
 import pytest
 import tokenizers
 import torch
@@ -18,6 +20,7 @@ from nbserve.core.schema import Task
 from nbserve.errors import LoadError
 from tests.client import Caller, assert_error
 from tests.conftest import Serve
+from tests.core.codecs.test_images import RGB, encoded, text
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("ignore")]  # of the libraries, about themselves
 
@@ -131,6 +134,68 @@ def test_code_in_the_folder_is_run_only_for_who_trusts_it(tmp_path: Path) -> Non
         loaders.load(tmp_path / "net")
 
 
+def test_labels_of_the_callers_own_are_asked_for(serve: Serve, caller: Caller) -> None:
+    """A model that tells what follows from what; as a folder it is one that labels texts."""
+    model = bert("BertForSequenceClassification")
+    model.config.label2id, model.config.id2label = {"no": 0, "entailment": 1}, {0: "no", 1: "entailment"}
+    pipe = transformers.pipeline("zero-shot-classification", model=model, tokenizer=tokenizer())
+    ep = serve(pipe, name="m")
+    for asked in ({"candidate_labels": ["good", "bad"]}, {"candidate_labels": ["good"], "multi_label": True}):
+        for some in (TEXTS, TEXTS[:1]):
+            fitting = [pipe(each, **asked) for each in some]
+            assert caller.predict("/m/predict", json={"texts": some, **asked}) == plainly(fitting)
+    assert_error(caller.post("/m/predict", json={"texts": TEXTS}), 422, "input_invalid")
+    assert_error(caller.post("/m/predict", json={"texts": TEXTS, "candidate_labels": [3]}), 422, "input_invalid")
+    described = ep.inspect()["model"]
+    assert (described["task"], described["classes"]) == ("classification", None)
+    assert len(caller.predict("/m/predict", json=described["methods"][0]["example"])) == 2
+
+
+def vit(kind: str) -> Any:
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        image_size=8, patch_size=4, id2label={0: "cat", 1: "dog"}, label2id={"cat": 0, "dog": 1}, **SIZES
+    )
+    return getattr(transformers, kind)(config).eval()
+
+
+PICTURES = {
+    "image-classification": ("ViTForImageClassification", Task.CLASSIFICATION, {"top_k": 1}),
+    "image-feature-extraction": ("ViTModel", Task.EMBEDDING, {}),
+}
+
+
+@pytest.mark.parametrize("task", PICTURES)
+def test_a_folder_of_a_model_of_pictures_takes_pictures_and_nothing_that_would_be_read(
+    task: str, serve: Serve, caller: Caller, tmp_path: Path
+) -> None:
+    kind, meaning, asked = PICTURES[task]
+    model, processor = vit(kind), transformers.ViTImageProcessor(size={"height": 8, "width": 8})
+    model.save_pretrained(tmp_path / "net")
+    with pytest.raises(LoadError, match=r"net has no (image processor|tokenizer) in it\. Save it there"):
+        loaders.load(tmp_path / "net")
+    processor.save_pretrained(tmp_path / "net")
+    pipe = transformers.pipeline(task, model=model, image_processor=processor)
+    header = loaders.peek(tmp_path / "net")
+    assert header is not None
+    assert header["task"] == task
+    ep = serve(str(tmp_path / "net"), name="m", trust=False)
+    content = encoded(RGB)
+    fitting = plainly([pipe(PIL.Image.open(io.BytesIO(content)), **asked)])
+    assert caller.predict("/m/predict", json={"images": [text(content)], **asked}) == fitting
+    assert caller.predict("/m/predict", json={"images": [text(content)] * 3, **asked}) == fitting * 3
+    if not asked:
+        assert caller.predict("/m/predict", content=content, headers={"content-type": "image/png"}) == fitting
+    (tmp_path / "secret.png").write_bytes(content)
+    for sent in (str(tmp_path / "secret.png"), "http://127.0.0.1:1/a.png", [[1, 2]], []):
+        assert_error(caller.post("/m/predict", json={"images": sent}), 422, "input_invalid")
+        assert_error(caller.post("/m/predict", json={"images": [sent]}), 422, "input_invalid")
+    described = ep.inspect()["model"]
+    assert described["task"] == str(meaning)
+    assert described["classes"] == (["cat", "dog"] if meaning is Task.CLASSIFICATION else None)
+    assert len(caller.predict("/m/predict", json=described["methods"][0]["example"])) == 2
+
+
 def damaged(folder: Path, name: str, content: bytes) -> Path:
     saved("labels", folder)
     (folder / name).write_bytes(content)
@@ -147,8 +212,8 @@ def damaged(folder: Path, name: str, content: bytes) -> Path:
         ("config.json", b"{", "a folder without a model that is known"),
         (
             "config.json",
-            json.dumps({"architectures": ["ViTForImageClassification"]}).encode(),
-            "ViTForImageClassification",
+            json.dumps({"architectures": ["DetrForObjectDetection"]}).encode(),
+            "DetrForObjectDetection",
         ),
     ],
 )

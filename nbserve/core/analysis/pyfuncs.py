@@ -45,11 +45,18 @@ def describe_pyfunc(model: Any) -> Description | None:
 def _input(specs: list[Any]) -> Input | None:
     if len(specs) == 1 and attribute_of(specs[0], "shape") is not None:
         return _tensor(specs[0])
+    if len(specs) == 1 and _is_unnamed_text(specs[0]):
+        return Input(DataKind.TEXTS, Container.PYTHON, because=BECAUSE)
     features = [_feature(each) for each in specs]
     known = tuple(each for each in features if each is not None)
     if not known or len(known) != len(specs):
         return None
     return Input(DataKind.TABLE, Container.PANDAS, known, len(known), because=BECAUSE)
+
+
+def _is_unnamed_text(spec: Any) -> bool:
+    """What pipelines of transformers are given."""
+    return attribute_of(spec, "name") is None and attribute_of(attribute_of(spec, "type"), "name") == "string"
 
 
 def _feature(spec: Any) -> Feature | None:

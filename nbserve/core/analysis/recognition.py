@@ -133,7 +133,8 @@ def _profile_of_framework(
     if rows is not None and signature.data is not None and seen is not None:
         features = with_sample(seen.features, rows.sample)
         data = replace(signature.data, features=features)
-        signature = replace(signature, data=data, example={data.name: rows.value})
+        asked = parameters_example(signature.parameters, None, namespace, has_data=True)
+        signature = replace(signature, data=data, example={data.name: rows.value} | asked)
     if signature.attribute == CALL:
         signatures.append(replace(signature, method=CALL if own else "predict"))
     elif all(each.method != signature.method for each in signatures):

@@ -25,7 +25,7 @@ FILES = {
 }  # fmt: skip
 """The flavors whose model is a file that is read here, and what they call it."""
 
-BELOW = ("model.keras", "model.h5", "model.pth", "model")
+BELOW = ("model.keras", "model.h5", "model.pth", "model.pt2", "model")
 """… or a folder with one of these in it."""
 
 

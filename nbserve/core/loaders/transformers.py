@@ -1,4 +1,4 @@
-"""Folders of Hugging Face's transformers: a model with its tokenizer, loaded as the pipeline for its task."""
+"""Folders of transformers: a model with what reads its texts or pictures, loaded as the pipeline for its task."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ __all__ = ["is_transformers", "load_transformers", "peek_transformers"]
 CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model")
+PICTURES = "preprocessor_config.json"
 LARGEST_CONFIG_BYTES = 16 << 20
 
 TASKS = (
     ("ForSequenceClassification", "text-classification", "AutoModelForSequenceClassification"),
     ("ForTokenClassification", "token-classification", "AutoModelForTokenClassification"),
+    ("ForImageClassification", "image-classification", "AutoModelForImageClassification"),
     ("ForMaskedLM", "fill-mask", "AutoModelForMaskedLM"),
     ("ForCausalLM", "text-generation", "AutoModelForCausalLM"),
     ("LMHeadModel", "text-generation", "AutoModelForCausalLM"),
@@ -36,16 +38,15 @@ def is_transformers(look: Look) -> bool:
 def load_transformers(reading: Reading) -> Loaded:
     folder = reading.path
     task, loads = _task(reading.look)
-    if not any(name in reading.look.members for name in TOKENIZERS):
-        raise LoadError(f"{folder.name} has no tokenizer in it.", "Save it there: tokenizer.save_pretrained(folder).")
+    reader, reads = _reader(reading.look, task)
     if not reading.trust:
         _refuse_code(folder)
     library = fetched("transformers")
     fetched("torch")
     how = {"local_files_only": True, "trust_remote_code": reading.trust}
     model = getattr(library, loads).from_pretrained(str(folder), **how)
-    tokenizer = library.AutoTokenizer.from_pretrained(str(folder), **how)
-    return Loaded(library.pipeline(task, model=model, tokenizer=tokenizer), peek_transformers(reading.look))
+    read = {reader: getattr(library, reads).from_pretrained(str(folder), **how)}
+    return Loaded(library.pipeline(task, model=model, **read), peek_transformers(reading.look))
 
 
 def peek_transformers(look: Look) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def peek_transformers(look: Look) -> dict[str, Any]:
         "library": "transformers",
         "library_version": config.get("transformers_version"),
         "type": _architecture(config),
-        "task": next((task for end, task, _ in TASKS if _architecture(config).endswith(end)), None),
+        "task": _named_task(look, _architecture(config))[0],
         "labels": list(labels.values()) if isinstance(labels, dict) else None,
         "parameter_bytes": sum(weights),
     }
@@ -64,13 +65,36 @@ def peek_transformers(look: Look) -> dict[str, Any]:
 
 def _task(look: Look) -> tuple[str, str]:
     architecture = _architecture(_config(look.path, CONFIG))
-    found = next(((task, loads) for end, task, loads in TASKS if architecture.endswith(end)), None)
-    if found is None:
+    task, loads = _named_task(look, architecture)
+    if task is None:
         raise LoadError(
-            f"{look.name} is a {architecture or 'model'} of transformers, and what it answers texts with is not known.",
+            f"{look.name} is a {architecture or 'model'} of transformers, and what it takes and answers is not known.",
             "Load it in the notebook, and serve the function that asks it.",
         )
-    return found
+    return task, loads
+
+
+def _named_task(look: Look, architecture: str) -> tuple[str | None, str]:
+    task, loads = next(((task, loads) for end, task, loads in TASKS if architecture.endswith(end)), (None, ""))
+    is_of_pictures = task == "feature-extraction" and PICTURES in look.members and not _has_tokenizer(look)
+    return ("image-feature-extraction" if is_of_pictures else task), loads
+
+
+def _reader(look: Look, task: str) -> tuple[str, str]:
+    """What reads what is sent, as a pipeline calls it, and what loads that. Raises `LoadError` where it is missing."""
+    if task.startswith("image-"):
+        if PICTURES not in look.members:
+            raise LoadError(
+                f"{look.name} has no image processor in it.", "Save it there: image_processor.save_pretrained(folder)."
+            )
+        return "image_processor", "AutoImageProcessor"
+    if not _has_tokenizer(look):
+        raise LoadError(f"{look.name} has no tokenizer in it.", "Save it there: tokenizer.save_pretrained(folder).")
+    return "tokenizer", "AutoTokenizer"
+
+
+def _has_tokenizer(look: Look) -> bool:
+    return any(name in look.members for name in TOKENIZERS)
 
 
 def _architecture(config: dict[str, Any]) -> str:
@@ -80,7 +104,7 @@ def _architecture(config: dict[str, Any]) -> str:
 
 def _refuse_code(folder: Path) -> None:
     """Raise `LoadError` for a model or tokenizer that is made by code in the folder, or wherever it points to."""
-    with_code = [name for name in (CONFIG, "tokenizer_config.json") if "auto_map" in _config(folder, name)]
+    with_code = [name for name in (CONFIG, "tokenizer_config.json", PICTURES) if "auto_map" in _config(folder, name)]
     if with_code:
         raise LoadError(
             f"{folder.name} is made by code of its own ({with_code[0]} says so, auto_map).",
