@@ -88,17 +88,21 @@ def whole_number(least: int, most: int) -> Callable[[Any], int]:
     return read
 
 
-_TIME_UNITS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST_S = 3650 * 24 * 3600.0
+"""Ten years: more is mistyped, and more than the clocks of threads hold."""
+
+_TIME_UNITS = {"": 1.0, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 24 * 3600.0}
 _SIZE_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
+_SIZE_UNITS |= {"tb": 1000**4, "tib": 1024**4}
 
 
-def _quantity(units: Mapping[str, float], allowed: str) -> Callable[[Any], float]:
+def _quantity(units: Mapping[str, float], allowed: str, most: float = math.inf) -> Callable[[Any], float]:
     def read(given: Any) -> float:
         try:
             quantity = _number(given, units)
         except (OverflowError, ValueError):
             raise ValueError(allowed) from None
-        if not 0 < quantity < math.inf:
+        if not 0 < quantity <= most or quantity == math.inf:
             raise ValueError(allowed)
         return quantity
 
@@ -117,7 +121,7 @@ def _number(given: Any, units: Mapping[str, float]) -> float:
     return float(found[1]) * units[found[2]]
 
 
-seconds = _quantity(_TIME_UNITS, "a time above 0, such as 30s, 500ms or 2m")
+seconds = _quantity(_TIME_UNITS, "a time above 0, such as 30s, 500ms, 2m or 1d; 3650d at most", LONGEST_S)
 
 
 def size_bytes(given: Any) -> int:

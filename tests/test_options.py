@@ -55,6 +55,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("cache", Path("models"), "models"),
     ("cache_limit", "1B", 1),
     ("cache_limit", "100GB", 100_000_000_000),
+    ("cache_limit", "2TB", 2_000_000_000_000),
+    ("cache_limit", "1TiB", 1024**4),
     ("idle_s", "10m", 600.0),
     ("idle_s", 0.5, 0.5),
     ("budget", "2GB", 2_000_000_000),
@@ -73,6 +75,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("deadline_s", ".5 s", 0.5),
     ("deadline_s", "2m", 120.0),
     ("deadline_s", "1H", 3600.0),
+    ("deadline_s", "1.5d", 129_600.0),
+    *((name, "3650d", 315_360_000.0) for name in ("deadline_s", "result_ttl_s", "load_deadline_s", "idle_s")),
     ("result_ttl_s", "1ms", 0.001),
     ("result_ttl_s", "10m", 600.0),
     ("body_limit", "1", 1),
@@ -108,6 +112,8 @@ GOOD: list[tuple[str, Any, Any]] = [
 ]
 
 BAD: list[tuple[str, Any, str]] = [
+    *((name, "3650.1d", "3650d at most") for name in ("deadline_s", "result_ttl_s", "load_deadline_s", "idle_s")),
+    ("idle_s", 1e300, "3650d at most"),
     ("name", "", "letters, digits"),
     ("name", "a b", "letters, digits"),
     ("name", "a/b", "letters, digits"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..configuration import Plan, read_configuration
+from ..configuration import Plan, is_configuration, read_configuration
 from ..core.artifact import RemoteArtifact, artifact_of
 from ..core.served import Served
 from ..errors import NbserveError, OptionError
@@ -30,12 +30,20 @@ OF_SERVER = ("port", "host", "certfile", "keyfile")
 
 def inspect(file: str, *, load: bool, trust: bool | None, as_json: bool) -> int:
     """Raises `LoadError`."""
+    check_one(file)
     found = _loaded(file, trust, as_json=as_json) if load else _peeked(file)
     if as_json:
         _say(json.dumps(found, indent=2, default=str))
     else:
         _say("\n".join(_lines(found)))
     return 0
+
+
+def check_one(file: str) -> None:
+    """Raises `OptionError` for a file of settings."""
+    if is_configuration(file):
+        problem = f"{Path(file).name!r} is a file of settings, and no model."
+        raise OptionError(problem, "nbserve validate checks it; inspect the file that it names.")
 
 
 def _peeked(file: str) -> dict[str, Any]:

@@ -23,6 +23,9 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         typed = list(sys.argv[1:] if words is None else words)
         return int(nbserve.main(typed, prog_name="nbserve", standalone_mode=False, obj=typed) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.ClickException as error:
         _tell(error.format_message())
         return error.exit_code
@@ -62,11 +65,21 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_ABOUT = {
+    "name": "the endpoint's name, the first part of its path (default: the file's)",
+    "port": "listen here (default: 8000; 0 for any free port)",
+    "columns": 'the columns of the rows, with their types: [{"name": "age", "type": "number"}, …]',
+    "row": "a pydantic class that checks each row: module:Name",
+    "eager": "--no-eager: load it with the first request, and not at once",
+}
+"""What is different from a notebook."""
+
+
 def _option(option: Option) -> Callable[..., Any]:
+    about = _ABOUT.get(option.name, option.help)
     if option.metavar is not None:
-        typed = _Read(option)
-        return click.option(f"--{option.label}", option.name, type=typed, metavar=option.metavar, help=option.help)
-    about = f"{option.flag}: {option.help}" if option.default else option.help
+        return click.option(f"--{option.label}", option.name, type=_Read(option), metavar=option.metavar, help=about)
+    about = f"{option.flag}: {about}" if option.default else about
     return click.option(f"--{option.label}/--no-{option.label}", option.name, default=None, help=about)
 
 

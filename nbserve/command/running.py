@@ -22,7 +22,7 @@ from ..program import GRACE_S, TOKEN_VARIABLE
 from .bar import shown
 from .plans import offers_of, plans_of
 
-__all__ = ["End", "run"]
+__all__ = ["End", "ending_signals", "run"]
 
 PORT = 8000
 
@@ -52,14 +52,17 @@ def run(models: Sequence[str], given: Mapping[str, Any], workers: int, words: Se
 
 
 class End:
-    """SIGTERM, SIGINT, and the end of whoever started this process, in a block. The second signal ends at once."""
+    """SIGTERM, SIGINT, SIGHUP (unless `nohup` said otherwise), and the end of whoever started this process, in a block.
+
+    The second signal ends at once.
+    """
 
     def __init__(self, lifeline: int | None = None) -> None:
         self._told: SimpleQueue[bool] = SimpleQueue()  # an Event's lock would be held by whom a signal interrupts
         self._lifeline = lifeline
 
     def __enter__(self) -> Self:
-        self._before = {each: signal.signal(each, self._hear) for each in (signal.SIGTERM, signal.SIGINT)}
+        self._before = {each: signal.signal(each, self._hear) for each in ending_signals()}
         if self._lifeline is not None:
             threading.Thread(target=self._watch, args=(self._lifeline,), daemon=True).start()
         return self
@@ -97,6 +100,13 @@ class End:
     def _watch(self, lifeline: int) -> None:
         os.read(lifeline, 1)
         self._told.put(True)
+
+
+def ending_signals() -> list[signal.Signals]:
+    """A terminal that is closed says SIGHUP, where there is such a thing and it is not to be ignored."""
+    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    is_heard = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
+    return [signal.SIGTERM, signal.SIGINT, *([hangup] if hangup is not None and is_heard else [])]
 
 
 def _session(listening: socket.socket | None) -> Session:

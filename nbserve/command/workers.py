@@ -102,7 +102,9 @@ class _Crew:
         self._news: SimpleQueue[_Worker | None] = SimpleQueue()
         self._workers: list[_Worker] = []
         self._is_over = False
-        for each in (signal.SIGTERM, signal.SIGINT):
+        from .running import ending_signals
+
+        for each in ending_signals():
             signal.signal(each, self._hear)
 
     def start(self) -> bool:

@@ -39,7 +39,7 @@ def read_document(path: str | os.PathLike[str], kind: str | None = None) -> Docu
     file = Path(path).expanduser()
     kind = kind or SUFFIXES.get(file.suffix.lower())
     if kind is None:
-        raise OptionError(f"{file.name[:60]} is no file of settings.", f"Call it {', '.join(SUFFIXES)}.")
+        raise OptionError(f"{file.name[:60]!r} is no file of settings.", f"Call it {', '.join(SUFFIXES)}.")
     document = READERS[kind](file.name, _text(file))
     check_depth(document.label, document.values)
     return document
@@ -48,7 +48,7 @@ def read_document(path: str | os.PathLike[str], kind: str | None = None) -> Docu
 def _text(file: Path) -> str:
     try:
         if not file.is_file():
-            raise OptionError(f"There is no file {file.name[:200]!r}.{_near(file)}", "Give the path of a file.")
+            raise _no_file(file)
         with file.open("rb") as opened:
             sent = opened.read(LARGEST_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -60,6 +60,15 @@ def _text(file: Path) -> str:
         return sent.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise fault(file.name, f"Byte {error.start} is no UTF-8.", "Save it as UTF-8.") from None
+
+
+def _no_file(file: Path) -> OptionError:
+    name = file.name[:200]
+    if file.is_dir():
+        return OptionError(f"{name!r} is a folder.", "Give the path of a file.")
+    if file.exists() or file.is_symlink():
+        return OptionError(f"{name!r} is no file, or a link to none.", "Give the path of a file.")
+    return OptionError(f"There is no file {name!r}.{_near(file)}", "Give the path of a file.")
 
 
 def _near(file: Path) -> str:

@@ -252,6 +252,8 @@ def _advice(path: Path, how: str) -> str:
 
 def _place(given: str | os.PathLike[str]) -> Address | str | os.PathLike[str]:
     """An address of somewhere else, or a path. Raises `LoadError`."""
+    if isinstance(given, str) and not given.strip():
+        raise LoadError("The path of the model is empty.", "Give the path of a file.")
     if not isinstance(given, str) or not is_address(given):
         return given
     address = Address.read(given)

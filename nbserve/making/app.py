@@ -46,10 +46,19 @@ def make_app(
     """
     target = Path(folder).expanduser().resolve()
     _check_free(target, force=force)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as begun:
+    with _place_for(target) as begun:
         _write(model, Path(begun), options, copy=copy, save=save)
         return _moved(Path(begun), target)
+
+
+def _place_for(target: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder beside it, which is gone when the program is whole. Raises `OptionError`."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent)
+    except OSError as error:
+        problem = f"{str(target)!r} cannot be written: {error.strerror or error}."
+        raise OptionError(problem, "Name another folder.") from None
 
 
 def _write(model: object, target: Path, options: Mapping[str, Any], *, copy: bool | None, save: str | None) -> None:

@@ -17,7 +17,7 @@ from ..core.codecs import Call, bind, to_plain
 from ..core.output import is_serving
 from ..core.served import Served
 from ..core.sharing import Answer
-from ..errors import Conflict, DeadlineExceeded, ModelRefused, NbserveError
+from ..errors import Conflict, DeadlineExceeded, Fault, InputError, ModelRefused, NbserveError, NotFound
 from ..settings import GIVEN, Layer, OptionsView, Settings
 from .configured import Configured
 from .noting import keep_call
@@ -168,7 +168,7 @@ class Endpoint(Configured):
 
     def stop(self) -> None:
         """Serve it no longer."""
-        self._home.unserve(self._name)
+        self._there.unserve(self._name)
 
     def refresh(self) -> None:
         """Take over `options` that were set, and look again at a model that has changed in place: nothing is loaded.
@@ -178,7 +178,7 @@ class Endpoint(Configured):
         if self._session is None:
             self._loaded_once.refresh(self._settings)
         else:
-            self._session.refresh(self._name)
+            self._there.refresh(self._name)
 
     def inspect(self) -> Any:
         """What ``GET /{name}/inspect/`` answers. Raises `LoadError`."""
@@ -206,7 +206,7 @@ class Endpoint(Configured):
 
     def predict_from(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
         """The model's own answer to native values, neither of them converted."""
-        arguments = given if X is None else {"X": X, **given}
+        arguments = _payload(X, given)
         return self._asked(method, arguments, lambda chosen: bind(chosen.signature, arguments), _as_it_is)
 
     async def async_predict(self, X: Any = None, /, *, method: str | None = None, **given: Any) -> Any:
@@ -254,7 +254,16 @@ class Endpoint(Configured):
 
     @property
     def _served(self) -> Served:
-        return self._loaded_once.served if self._session is None else self._session.registry[self._name]
+        return self._loaded_once.served if self._session is None else self._there.registry[self._name]
+
+    @property
+    def _there(self) -> Session:
+        """The session, while it serves the name."""
+        home = self._home
+        if self._name not in home.registry:
+            remedy = "Serve it anew: nbserve.serve(model)." if self._given is None else "Call .serve() first."
+            raise NotFound(f"{self._name} was stopped.", remedy)
+        return home
 
     @property
     def _loaded_once(self) -> Prepared:
@@ -290,11 +299,14 @@ class Endpoint(Configured):
             self._given = None
 
     def _settings_now(self) -> Settings:
-        return self._settings if self._session is None else self._session.settings(self._name)
+        if self._session is None or not self.served:
+            return self._settings
+        return self._session.settings(self._name)
 
     def _set(self, option: str, value: Any) -> None:
-        if self._session is not None:
+        if self._session is not None and self.served:
             self._session.tell(self._name, option, value)
+            self._settings = Settings.of(*self._session.settings(self._name).own)  # for `serve` after a `stop`
             return
         self._settings = self._settings.changed(option, value)
         self._name = self._settings.options.wanted_name or self._name
@@ -352,7 +364,11 @@ def _let_go(error: NbserveError) -> NbserveError:
     return error.with_traceback(None)
 
 
-def _payload(X: Any, given: dict[str, Any]) -> Any:
+def _payload(X: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Raises `InputError` for data that is given in both ways."""
+    if X is not None and "X" in given:
+        problem = "The argument 'X' is given twice."
+        raise InputError(problem, "Give it once.", faults=[Fault(("X",), problem, "duplicate")])
     return given if X is None else {"X": X, **given}
 
 

@@ -375,8 +375,7 @@ class Session:
         return self._cards.show(name)
 
     def _check_free(self, name: str) -> None:
-        taken = {getattr(route, "path", "").strip("/").partition("/")[0] for route in self.app.routes}
-        if name in taken:
+        if name in self.app.first_parts:
             raise Conflict(f"A route of your own begins with /{name}.", "Serve it under another name: --name NAME.")
 
     def _start_server(self, address: Address, port: int | None, certificate: Certificate | None) -> Server:

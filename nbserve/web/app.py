@@ -77,7 +77,7 @@ async def _respond(error: NbserveError, request: Request) -> Response:
     if predict_id is not None:
         error.predict_id = predict_id
     own: Response | None = await request.app.answer_for(error, request)
-    shape = error_body(error, predict_id)
+    shape = error_body(error, error.predict_id)
     return own or error_response(shape, STATUS[error.code], error_headers(error), request.scope)
 
 

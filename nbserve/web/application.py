@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import inspect
 import threading
+import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.params import Depends
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
-from ..errors import NbserveError
+from ..errors import ModelError, NbserveError
+from .answers import error_body
 from .asgi import App, Receive, Scope, Send
+from .replacing import answers_of, defined_anew, replaced
 
 __all__ = ["Application", "Guard", "asking_route"]
 
@@ -37,27 +42,56 @@ class Application(FastAPI):
         self.around: App | None = None
         self.users_errors: tuple[type[NbserveError], ...] = ()
         self._ours: dict[Any, Any] = {}
+        self._own_routes: tuple[BaseRoute, ...] = ()
         self._turn = threading.RLock()
 
     def complete(self) -> None:
         """What was added so far is ours, and what comes is the user's."""
         self._ours = dict(self.exception_handlers)
+        self._own_routes = tuple(self.router.routes)
+        # `@app.get` and its like call it on the router, past the application's own method
+        self.router.add_api_route = partial(self._add, self.router.add_api_route)  # type: ignore[method-assign]
         self.middleware_stack = self.build_middleware_stack()
 
     @property
     def is_plain(self) -> bool:
         return self.around is None and not self.users_errors and not self.router.dependencies
 
-    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
-        """Put it around all that there is; instances of what was added before are made anew."""
+    @property
+    def first_parts(self) -> frozenset[str]:
+        """What the paths of all routes begin with."""
+        paths = (path for route in self.routes for path, _ in answers_of(route))
+        return frozenset(path.strip("/").partition("/")[0] for path in paths)
+
+    def include_router(self, *given: Any, **options: Any) -> None:
+        self._add(super().include_router, *given, **options)
+
+    def mount(self, *given: Any, **options: Any) -> None:
+        self._add(super().mount, *given, **options)
+
+    def _add(self, add: Callable[..., Any], *given: Any, **options: Any) -> None:
+        """A cell that is run again adds its routes again: the new ones answer, in the place of the old."""
         with self._turn:
-            wanted = [Middleware(middleware_class, *args, **kwargs), *self.user_middleware]
+            add(*given, **options)
+            self.router.routes = replaced(self.router.routes, keep=self._own_routes)
+
+    def add_middleware(self, middleware_class: Any, *args: Any, **kwargs: Any) -> None:
+        """Put it around all that there is; instances of what was added before are made anew.
+
+        What a cell that is run again defines anew takes the place of the old.
+        """
+        with self._turn:
+            wanted = defined_anew(Middleware(middleware_class, *args, **kwargs), self.user_middleware)
             around: Any = _inside
             for cls, positional, named in reversed(wanted):
                 around = cls(around, *positional, **named)
             self.user_middleware, self.around = wanted, around
 
     def add_exception_handler(self, exc_class_or_status_code: Any, handler: Any) -> None:
+        if not _is_status(exc_class_or_status_code) and not _is_kind_of_error(exc_class_or_status_code):
+            raise TypeError(f"{exc_class_or_status_code!r} is neither a class of exceptions nor a status.")
+        if not callable(handler):
+            raise TypeError(f"{handler!r} is no function of the request and the exception.")
         with self._turn:
             super().add_exception_handler(exc_class_or_status_code, handler)
             if self.middleware_stack is not None:
@@ -80,10 +114,29 @@ class Application(FastAPI):
         if not isinstance(error, self.users_errors):
             return None
         found: Handler = next(each for kind in type(error).__mro__ if (each := self.exception_handlers.get(kind)))
-        if inspect.iscoroutinefunction(found):
-            response: Response = await found(request, error)
-            return response
-        return await run_in_threadpool(found, request, error)  # type: ignore[arg-type]
+        try:
+            response: Any = await _handled(found, request, error)
+        except Exception as failed:  # noqa: BLE001 - the user's own code
+            self.state.log.write("".join(traceback.format_exception(failed)))
+            told = ModelError(f"A handler of errors raised {type(failed).__name__}.", "The server's log has more.")
+            response = JSONResponse(error_body(told, error.predict_id), 500)
+        if error.predict_id is not None and isinstance(response, Response):
+            response.headers.setdefault("x-predict-id", error.predict_id)
+        return response  # type: ignore[no-any-return]  # what is none of a response, fails as in any application
+
+
+async def _handled(handler: Handler, request: Request, error: Exception) -> Any:
+    if inspect.iscoroutinefunction(handler):
+        return await handler(request, error)
+    return await run_in_threadpool(handler, request, error)
+
+
+def _is_status(given: Any) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool)
+
+
+def _is_kind_of_error(given: Any) -> bool:
+    return isinstance(given, type) and issubclass(given, Exception)
 
 
 def _is_error_of_ours(kind: Any) -> bool:

@@ -295,6 +295,8 @@ def cut_short(seconds: float) -> BodyIncomplete:
 
 def refusal(error: NbserveError, predict_id: bytes | None = None) -> Reply:
     headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in error_headers(error).items()]
+    if predict_id is None and error.predict_id is not None:
+        predict_id = error.predict_id.encode()
     if predict_id is None:
         return Reply(STATUS[error.code], error_bytes(error), headers)
     return Reply(STATUS[error.code], error_bytes(error, predict_id.decode()), [*headers, (b"x-predict-id", predict_id)])

@@ -46,6 +46,19 @@ def test_help_names_the_commands_and_every_option(say: Say) -> None:
     assert say("--version")[1] == f"{__version__}\n"
 
 
+def test_who_types_nothing_more_is_told_the_commands(say: Say) -> None:
+    code, said, told = say()
+    assert (code, said) == (2, "")
+    assert told.startswith("Usage: nbserve ")
+
+
+def test_help_tells_what_is_different_from_a_notebook(say: Say) -> None:
+    told = " ".join(say("run", "--help")[1].split())
+    for about in ("default: the file's", "default: 8000", "--no-eager: load it with the first request", "module:Name"):
+        assert about in told
+    assert "variable" not in told
+
+
 def test_help_imports_nothing_that_serves() -> None:
     code = (
         "import sys; from nbserve.command import main; main(['run', '--help']);"
@@ -75,7 +88,13 @@ MISTAKES: list[tuple[tuple[str, ...], int, str]] = [
     (("inspect", "broken.joblib", "--load"), 1, r"broken\.joblib"),
     (("validate",), 2, "Missing argument 'CONFIG...'"),
     (("validate", "missing.yaml"), 1, r"There is no file 'missing\.yaml'"),
-    (("validate", "iris.joblib"), 1, "iris.joblib is no file of settings"),
+    (("validate", "iris.joblib"), 1, "'iris.joblib' is no file of settings"),
+    (("validate", ""), 1, "'' is no file of settings"),
+    (("run", ""), 1, "The path of the model is empty"),
+    (("inspect", ""), 1, "The path of the model is empty"),
+    (("inspect", "two.yaml"), 1, "'two.yaml' is a file of settings, and no model. nbserve validate"),
+    (("inspect", "two.yaml", "--load"), 1, "'two.yaml' is a file of settings, and no model"),
+    (("make-app", "iris.joblib", "iris.joblib/made"), 1, "made' cannot be written"),
 ]
 
 

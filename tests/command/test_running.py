@@ -92,16 +92,17 @@ def test_no_library_but_the_models_own_is_imported(folder: Path) -> None:
         }
 
 
-def test_what_is_in_flight_is_answered_before_it_ends(folder: Path) -> None:
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGTERM, 1), (signal.SIGHUP, 1), (signal.SIGHUP, 2)])
+def test_what_is_in_flight_is_answered_before_it_ends(folder: Path, number: int, workers: int) -> None:
     for name in ("inside", "go"):
         os.mkfifo(folder / name)
     with (
-        running("gated.pkl", "--trust", "--port", "0", folder=folder) as served,
+        running("gated.pkl", "--trust", "--port", "0", "--workers", str(workers), folder=folder) as served,
         ThreadPoolExecutor(1) as pool,
     ):
         in_flight = pool.submit(served.predict, "gated", [7])
         (folder / "inside").read_text()  # it is in the model
-        served.process.send_signal(signal.SIGTERM)
+        served.process.send_signal(number)
         (folder / "go").write_text("")
         assert in_flight.result(START_S).json()["predict_result"] == [7]
         assert served.end(None)[0] == 0
@@ -200,7 +201,19 @@ def test_workers_that_cannot_start_say_why_once(tmp_path: Path) -> None:
     assert told.count("There is no file 'missing.joblib'") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_is_to_ignore_that_the_terminal_was_closed_does(folder: Path) -> None:
+    """As by `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with running("process.pkl", "--trust", "--port", "0", folder=folder) as served:
+            served.process.send_signal(signal.SIGHUP)
+            assert served.predict("process", [1]).json()["predict_result"] == served.process.pid
+            assert served.end()[0] == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_who_is_told_to_end_while_a_model_loads_ends(folder: Path, number: int, workers: int) -> None:
     """The load itself would go on for ever."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,19 @@ def test_a_missing_file_is_told_the_nearest(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "folder.yaml" / "x.yaml", "\0.yaml"):
         with pytest.raises(OptionError):
             read_configuration(path)
+
+
+def test_what_is_there_and_no_file_is_told_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "gone.yaml").symlink_to(tmp_path / "nothing.yaml")
+    (tmp_path / "round.yaml").symlink_to("round.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for name, sentence in (("folder", "'folder.yaml' is a folder."), *((n, "is no file") for n in ("gone", "pipe"))):
+        with pytest.raises(OptionError, match=sentence) as refused:
+            read_configuration(tmp_path / f"{name}.yaml")
+        assert "Did you mean" not in str(refused.value)
+    with pytest.raises(OptionError, match=r"round\.yaml"):
+        read_configuration(tmp_path / "round.yaml")
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,7 @@ def test_a_handle_follows_a_swap_and_outlives_its_endpoint(serve: Serve) -> None
     assert (endpoint.state, endpoint.loaded, endpoint.token) == ("stopped", False, None)
     assert repr(endpoint) == "<Endpoint m, stopped>"
     for ask in (endpoint.stop, endpoint.load, endpoint.unload, endpoint.refresh, endpoint.metadata):
-        with pytest.raises(NotFound, match="No endpoint is called 'm'"):
+        with pytest.raises(NotFound, match=r"m was stopped\. Serve it anew"):
             ask()
     with pytest.raises(NotFound):
         endpoint.predict([1])

@@ -19,7 +19,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from nbserve import Endpoint
-from nbserve.errors import Conflict, InputError, LoadError, ModelError, ModelRefused, NotFound, OptionError
+from nbserve.errors import Conflict, InputError, LoadError, ModelError, ModelRefused, NotFound, OptionError, TooManyRows
 from tests.client import PATIENCE_S
 from tests.models import IRIS_ROWS, logistic_on_frame
 
@@ -175,10 +175,39 @@ def test_once_served_it_holds_the_model_no_more() -> None:
 def test_a_file_can_be_served_again_after_it_was_stopped(file: Path) -> None:
     endpoint = Endpoint(file, trust=True).serve()
     endpoint.stop()
-    with pytest.raises(NotFound):
-        endpoint.load()
+    for ask in (endpoint.load, endpoint.refresh, endpoint.stop, endpoint.metadata):
+        with pytest.raises(NotFound, match=r"iris was stopped\. Call \.serve\(\) first\."):
+            ask()
     assert endpoint.serve().served
     assert len(endpoint.predict(IRIS_ROWS.tolist())) == len(IRIS_ROWS)
+
+
+def test_what_was_set_outlasts_a_stop(file: Path) -> None:
+    endpoint = Endpoint(file, trust=True, max_rows=3).serve()
+    endpoint.options.deadline_s = "5s"
+    endpoint.stop()
+    assert (endpoint.options.deadline_s, endpoint.options.max_rows) == (5.0, 3)
+    endpoint.options.max_rows = 2
+    with pytest.raises(OptionError, match="deadline cannot be"):
+        endpoint.options.deadline_s = "x"
+    assert "deadline_s: 5.0" in endpoint.to_yaml()
+    endpoint.serve()
+    assert (endpoint.options.deadline_s, endpoint.options.max_rows) == (5.0, 2)
+    with pytest.raises(TooManyRows):
+        endpoint.predict(IRIS_ROWS[:1].tolist() * 3)
+
+
+def _awaited(ask: Callable[..., Any], *data: Any, **given: Any) -> Any:
+    answer = ask(*data, **given)
+    return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
+
+
+@pytest.mark.parametrize("name", ["predict", "predict_from", "async_predict"])
+def test_data_that_is_given_twice_is_refused(name: str) -> None:
+    endpoint = Endpoint(Model(), name="m")
+    endpoint.load()
+    with pytest.raises(InputError, match="'X' is given twice"):
+        _awaited(getattr(endpoint, name), [[1]], X=[[2]])
 
 
 # --- asked before it is served

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import APIKeyHeader
 from starlette.middleware.gzip import GZipMiddleware
 
-from nbserve.errors import InputError, ModelError, NbserveError, NotFound, TokenMissing
+from nbserve.errors import Conflict, InputError, ModelError, NbserveError, NotFound, TokenMissing
 from nbserve.notebook.session import Session
 from tests.client import PATIENCE_S, Caller, assert_error
 from tests.conftest import Serve
@@ -297,6 +297,31 @@ def test_an_exception_handler_for_errors_of_ours_answers_for_predictions_too(ser
     assert endpoint.metadata()["counters"]["errors"] == 2
 
 
+def test_a_handler_that_fails_is_told_in_json_and_one_that_is_none_changes_nothing(
+    serve: Serve, caller: Caller
+) -> None:
+    endpoint = serve(echo, name="echo")
+    for kind, handler in (("x", len), (int, len), (True, len), (ModelError, None)):
+        with pytest.raises(TypeError):
+            endpoint.app.add_exception_handler(kind, handler)
+    endpoint.app.add_exception_handler(ModelError, lambda request, error: {}["no"])
+    answer = caller.post("/echo/predict", json={"X": [13]})
+    assert_error(answer, 500, "model_failed")
+    assert answer.json()["error"] == "A handler of errors raised KeyError."
+    assert len(answer.json()["predict_id"]) == 32
+    assert caller.predict("/echo/predict", json={"X": [1]}) == [1]
+
+
+def test_a_prediction_keeps_its_id_whoever_answers_for_its_error(serve: Serve, caller: Caller) -> None:
+    app = serve(echo, name="echo").app
+    app.add_exception_handler(ModelError, lambda request, error: JSONResponse({}, 418))
+    app.add_exception_handler(InputError, lambda request, error: None)
+    assert len(caller.post("/echo/predict", json={"X": [13]}).headers["x-predict-id"]) == 32
+    answer = caller.post("/echo/predict", json={"Y": [1]})
+    assert_error(answer, 422, "input_invalid")
+    assert answer.json()["predict_id"] == answer.headers["x-predict-id"]
+
+
 def test_a_handler_of_the_root_answers_for_all_errors_of_ours(serve: Serve, caller: Caller) -> None:
     app = serve(echo, name="echo").app
     app.add_exception_handler(NbserveError, lambda request, error: JSONResponse({"code": error.code}, 418))
@@ -304,6 +329,63 @@ def test_a_handler_of_the_root_answers_for_all_errors_of_ours(serve: Serve, call
         assert (answer.status_code, set(answer.json())) == (418, {"code"})
     assert caller.post("/echo/predict", json={"Y": 1}).json() == {"code": InputError.code}
     assert NotFound.code == "not_found"
+
+
+# --- cells that are run again
+
+
+def test_a_route_that_is_added_again_answers_in_the_place_of_the_old(serve: Serve, caller: Caller) -> None:
+    app = serve(echo, name="echo").app
+    for version in (1, 2):
+
+        @app.get("/mine/first")
+        def first(version: int = version) -> int:
+            return version
+
+        app.add_api_route("/mine/{name}", lambda name, version=version: [name, version])
+        app.mount("/files", PlainTextResponse(f"files {version}"))
+        assert caller.get("/mine/first").json() == version
+        assert caller.get("/mine/other").json()[0] == "other"
+        assert caller.get("/files/a").text == f"files {version}"
+    app.add_api_route("/mine/first", lambda: "posted", methods=["POST"])
+    assert (caller.get("/mine/first").json(), caller.post("/mine/first").json()) == (2, "posted")
+    app.add_api_route("/health", lambda: "mine")
+    assert caller.get("/health").json() == {"status": "ok"}
+
+
+def test_a_router_that_is_included_again_answers_in_the_place_of_the_old(serve: Serve, caller: Caller) -> None:
+    app = serve(echo, name="echo").app
+    late = APIRouter()
+    app.include_router(late)
+    for version in (1, 2):
+        router, inner = APIRouter(prefix="/mine"), APIRouter(prefix="/inner")
+        inner.add_api_route("/a", lambda version=version: version)
+        router.include_router(inner)
+        app.include_router(router)
+        assert caller.get("/mine/inner/a").json() == version
+    late.add_api_route("/late", lambda: "late")
+    assert caller.get("/late").json() == "late"
+    with pytest.raises(Conflict, match="A route of your own begins with /mine"):
+        serve(echo, name="mine")
+
+
+def test_middleware_that_is_defined_again_is_in_the_place_of_the_old(serve: Serve, caller: Caller) -> None:
+    app = serve(echo, name="echo").app
+    cell = (
+        "@app.middleware('http')\n"
+        "async def told(request, call_next):\n"
+        "    answer = await call_next(request)\n"
+        "    answer.headers['x-told'] = answer.headers.get('x-told', '') + version\n"
+        "    return answer\n"
+    )
+    for version in ("1", "2"):
+        exec(cell, {"app": app, "version": version, "__name__": "__main__"})
+    assert caller.post("/echo/predict", json={"X": [1]}).headers["x-told"] == "2"
+    seen: list[str] = []
+    app.add_middleware(Counting, seen=seen)
+    app.add_middleware(Counting, seen=seen, mark="x-other")
+    assert caller.predict("/echo/predict", json={"X": [1]}) == [1]
+    assert len(seen) == 2
 
 
 # --- routers

@@ -189,10 +189,14 @@ def _number(value: Any, largest: float = sys.float_info.max) -> Any:
     return value
 
 
+SMALLEST = -(2.0**63)
+"""What JSON's integers that 64 bits do not hold are read as, when they are just too small."""
+
+
 def _integer(value: Any, low: int, high: int) -> Any:
     if not isinstance(value, (int, float)) or (isinstance(value, float) and not value.is_integer()):
         raise Misfit("")
-    if not low <= value <= high:
+    if not low <= value <= high or (isinstance(value, float) and value <= SMALLEST):
         raise Misfit("which is out of range")
     return value if isinstance(value, bool) else int(value)
 

@@ -173,6 +173,7 @@ REFUSED = [
     (Feature("a", Datatype.INTEGER), [1, 2.5], "expects an integer, row 1 holds 2.5."),
     (Feature("a", Datatype.INTEGER), [2**63], "which is out of range."),
     (Feature("a", Datatype.INTEGER), [1e20], "which is out of range."),
+    (Feature("a", Datatype.INTEGER), [-(2.0**63)], "which is out of range."),
     (Feature("a", Datatype.INTEGER, "uint8"), [256], "row 0 holds 256, which is out of range."),
     (Feature("a", Datatype.INTEGER, "uint8"), [-1], "row 0 holds -1, which is out of range."),
     (Feature("a", Datatype.BOOLEAN), ["true"], "expects true or false, row 0 holds 'true'."),

@@ -252,6 +252,7 @@ def test_an_argument_is_converted_to_its_datatype(parameter: Parameter, sent: An
         (Parameter("k", Datatype.INTEGER), 2.5, "expects an integer, not 2.5"),
         (Parameter("k", Datatype.INTEGER), "3", "expects an integer, not '3'"),
         (Parameter("k", Datatype.INTEGER), 2**63, "which is out of range"),
+        (Parameter("k", Datatype.INTEGER), -(2.0**63), "which is out of range"),  # of JSON: -(2**63) - 1
         (Parameter("k", Datatype.INTEGER, nullable=False), None, "Argument 'k' is null"),
         (Parameter("t", Datatype.NUMBER), True, "expects a number, not true"),
         (Parameter("t", Datatype.NUMBER), "0.5", "expects a number, not '0.5'"),
