@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from queue import SimpleQueue
-from types import FrameType
 from typing import Any, Self
 
 from ..core.output import mirror_logs
@@ -20,9 +17,10 @@ from ..notebook.session import Session
 from ..options import environment_options
 from ..program import GRACE_S, TOKEN_VARIABLE
 from .bar import shown
+from .bell import Bell
 from .plans import offers_of, plans_of
 
-__all__ = ["End", "ending_signals", "run"]
+__all__ = ["End", "run"]
 
 PORT = 8000
 
@@ -43,7 +41,7 @@ def run(models: Sequence[str], given: Mapping[str, Any], workers: int, words: Se
             endpoints = _placed(session, models, given)
             if end.comes_after(partial(_load, session, endpoints)):
                 _tell(session) if duty is None else duty.is_ready()
-                end.wait()
+                end.come()
             session.hosting.stop()  # first what is in flight is answered; then there is nothing left to ask
         finally:
             session.close()
@@ -51,36 +49,31 @@ def run(models: Sequence[str], given: Mapping[str, Any], workers: int, words: Se
     return 0
 
 
-class End:
-    """SIGTERM, SIGINT, SIGHUP (unless `nohup` said otherwise), and the end of whoever started this process, in a block.
-
-    The second signal ends at once.
-    """
+class End(Bell):
+    """The end that a signal says, or the end of whoever started this process, in a block."""
 
     def __init__(self, lifeline: int | None = None) -> None:
-        self._told: SimpleQueue[bool] = SimpleQueue()  # an Event's lock would be held by whom a signal interrupts
+        super().__init__()
         self._lifeline = lifeline
 
     def __enter__(self) -> Self:
-        self._before = {each: signal.signal(each, self._hear) for each in ending_signals()}
+        super().__enter__()
         if self._lifeline is not None:
             threading.Thread(target=self._watch, args=(self._lifeline,), daemon=True).start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        for each, before in self._before.items():
-            signal.signal(each, before)
-
-    def wait(self) -> None:
-        while not self._told.get():
+    def come(self) -> None:
+        """Wait for it."""
+        while not self.wait():
             pass
 
     def comes_after(self, work: Callable[[], None]) -> bool:
         """Do it on a thread of its own; false when the end comes first. Raises what it raises."""
         done: Future[None] = Future()
         threading.Thread(target=self._do, args=(work, done), name="nbserve:opening", daemon=True).start()
-        if self._told.get():
-            return False
+        while not done.done():
+            if self.wait():
+                return False
         done.result()
         return True
 
@@ -91,22 +84,11 @@ class End:
         except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
             done.set_exception(error)
         finally:
-            self._told.put(False)
-
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        self._told.put(True)
+            self.ring()
 
     def _watch(self, lifeline: int) -> None:
         os.read(lifeline, 1)
-        self._told.put(True)
-
-
-def ending_signals() -> list[signal.Signals]:
-    """A terminal that is closed says SIGHUP, where there is such a thing and it is not to be ignored."""
-    hangup: signal.Signals | None = getattr(signal, "SIGHUP", None)
-    is_heard = hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN
-    return [signal.SIGTERM, signal.SIGINT, *([hangup] if hangup is not None and is_heard else [])]
+        self.over()
 
 
 def _session(listening: socket.socket | None) -> Session:

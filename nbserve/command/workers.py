@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
+import select
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from types import FrameType
 from typing import Any, Self
 
 from ..errors import OptionError, ServerError
 from ..options import Options
 from ..program import GRACE_S, TOKEN_VARIABLE
 from ..settings import GIVEN, Layer, Settings
+from .bell import Bell
 from .plans import plans_of
 
 __all__ = ["Duty", "run"]
@@ -58,13 +58,14 @@ def run(models: Sequence[str], given: Mapping[str, Any], count: int, words: Sequ
         raise OptionError("Workers need a system that hands sockets over.", "Leave --workers away.")
     options = _options_of(models, given)
     crew = _Crew(_listening(options), words, count)
-    try:
-        if crew.start():
-            _tell(crew, options)
-            return crew.work()
-        return 0
-    finally:
-        crew.end()
+    with crew.bell:
+        try:
+            if crew.start():
+                _tell(crew, options)
+                return crew.work()
+            return 0
+        finally:
+            crew.end()
 
 
 def _options_of(models: Sequence[str], given: Mapping[str, Any]) -> Options:
@@ -99,13 +100,9 @@ class _Crew:
         self.count = count
         self.token = os.environ.get(TOKEN_VARIABLE) or secrets.token_urlsafe(24)
         self._words = words
-        self._news: SimpleQueue[_Worker | None] = SimpleQueue()
+        self._ended: SimpleQueue[_Worker] = SimpleQueue()
         self._workers: list[_Worker] = []
-        self._is_over = False
-        from .running import ending_signals
-
-        for each in ending_signals():
-            signal.signal(each, self._hear)
+        self.bell = Bell(self._end_all)
 
     def start(self) -> bool:
         """All of them, the first before the others: what is wrong is told once. False when the end comes first.
@@ -116,24 +113,23 @@ class _Crew:
 
     def work(self) -> int:
         """Until a signal; 1 if a worker cannot be replaced."""
-        while (ended := self._news.get()) is not None:
+        while not self.bell.is_over:
+            if self._ended.empty():
+                self.bell.wait()
+                continue
+            ended = self._ended.get()
             self._workers.remove(ended)
             ended.end(SHORT_LIFE_S)
-            if ended.age_s < SHORT_LIFE_S:
+            if ended.age_s < SHORT_LIFE_S and not self.bell.is_over:
                 return 1
-            if not self._are_ready(1):
-                break
+            self._are_ready(1)
         return 0
 
     def _are_ready(self, count: int) -> bool:
         """So many more of them; false when the end comes first. Raises `ServerError`."""
-        try:
-            for worker in [self._add() for _ in range(count) if not self._is_over]:
-                worker.wait_ready()
-        except ServerError:
-            if not self._is_over:
-                raise
-        return not self._is_over
+        for worker in [self._add() for _ in range(count) if not self.bell.is_over]:
+            worker.wait_ready(self.bell)
+        return not self.bell.is_over
 
     def end(self) -> None:
         """Every worker answers what it has, for a bounded time."""
@@ -144,9 +140,9 @@ class _Crew:
         self.listening.close()
 
     def _add(self) -> _Worker:
-        worker = _Worker(self._words, self.listening, self.token, self._news)
+        worker = _Worker(self._words, self.listening, self.token, self._tell_of)
         self._workers.append(worker)
-        if self._is_over:  # the signal came while it was being started
+        if self.bell.is_over:  # the signal came while it was being started
             worker.ask_to_end()
         return worker
 
@@ -155,17 +151,17 @@ class _Crew:
         for worker in self._workers:
             worker.ask_to_end()
 
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        self._is_over = True
-        self._news.put(None)
-        self._end_all()  # one that is being waited for ends, and the wait with it
+    def _tell_of(self, ended: _Worker) -> None:
+        self._ended.put(ended)
+        self.bell.ring()
 
 
 class _Worker:
     """One process, which runs the same command line; it ends when this one does."""
 
-    def __init__(self, words: Sequence[str], listening: socket.socket, token: str, news: SimpleQueue[Any]) -> None:
+    def __init__(
+        self, words: Sequence[str], listening: socket.socket, token: str, tell: Callable[[Self], None]
+    ) -> None:
         self._ready, ready = os.pipe()
         lifeline, self._lifeline = os.pipe()
         passed = (listening.fileno(), ready, lifeline)
@@ -176,16 +172,19 @@ class _Worker:
         os.close(lifeline)
         self._began = time.monotonic()
         self._is_asked = False
-        threading.Thread(target=self._watch, args=(news,), daemon=True).start()
+        threading.Thread(target=self._watch, args=(tell,), daemon=True).start()
 
     @property
     def age_s(self) -> float:
         return time.monotonic() - self._began
 
-    def wait_ready(self) -> None:
-        """Raises `ServerError` for one that has ended instead."""
-        if not os.read(self._ready, 1):
-            raise ServerError("A worker did not start.", "It has said why.")
+    def wait_ready(self, bell: Bell) -> None:
+        """Or for the end of all. Raises `ServerError` for one that has ended instead."""
+        while not bell.wait(self._ready):
+            if select.select([self._ready], [], [], 0)[0]:
+                if not os.read(self._ready, 1) and not bell.is_over:
+                    raise ServerError("A worker did not start.", "It has said why.")
+                return
 
     def ask_to_end(self) -> None:
         if not self._is_asked:
@@ -201,6 +200,6 @@ class _Worker:
         for descriptor in (self._ready, self._lifeline):
             os.close(descriptor)
 
-    def _watch(self, news: SimpleQueue[Any]) -> None:
+    def _watch(self, tell: Callable[[Self], None]) -> None:
         self.process.wait()
-        news.put(self)
+        tell(self)

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,6 @@ BRIEF = "import os; os.write(int(os.environ['NBSERVE_WORKER'].split(',')[1]), b'
 
 def descriptors() -> int:
     return len(list(Path("/dev/fd").iterdir()))
-
-
-@pytest.fixture(autouse=True)
-def signals() -> Iterator[None]:
-    """As they were before."""
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for each, heard in before.items():
-        signal.signal(each, heard)
 
 
 def test_a_worker_that_is_replaced_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,10 +36,11 @@ def test_a_worker_that_is_replaced_leaves_nothing_open(monkeypatch: pytest.Monke
     monkeypatch.setattr(workers.subprocess, "Popen", briefly)
     with socket.socket() as listening:
         crew = workers._Crew(listening, (), 2)
-        crew.start()
-        opened = descriptors()
-        assert crew.work() == 0
-        assert len(begun) >= 6
-        assert descriptors() == opened
-        crew.end()
-        assert descriptors() < opened
+        with crew.bell:
+            crew.start()
+            opened = descriptors()
+            assert crew.work() == 0
+            assert len(begun) >= 6
+            assert descriptors() == opened
+            crew.end()
+            assert descriptors() < opened
