@@ -144,7 +144,8 @@ class DataArgument:
     `features` are its columns (a TABLE always has them, a MATRIX of known width may). `by_keyword` says that it can
     be passed by name only, `positional` that it can be passed by position only; `position` counts the parameters that
     the method takes before it. `annotation` is the user's type, evaluated, or None; it is data about the function,
-    and `to_dict` gives its text. With `image` it may be pictures, too.
+    and `to_dict` gives its text. With `image` it may be pictures, too. `is_said`: the user wants it put into the
+    container, and what cannot be is refused.
     """
 
     name: str
@@ -158,6 +159,7 @@ class DataArgument:
     positional: bool = False
     position: int = 0
     image: Image | None = None
+    is_said: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         return {

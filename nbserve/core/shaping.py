@@ -66,6 +66,8 @@ def shaped(profile: Profile, shape: Shape) -> Profile:
         findings.append(Finding("columns", [each.name for each in data.features], because))
     if shape.container is not None or shape.dtype is not None:
         data = contained(data, shape.container, shape.dtype)
+        is_said = shape.container is not None and not profile.main.convention  # libraries' own are called as they want
+        data = replace(data, is_said=is_said)
         findings.append(Finding("container", f"{data.container} {data.dtype or ''}".strip(), "it was given"))
     signatures = tuple(
         _signature(each, data, examples=examples) if each.data is not None and _is_alike(each.data, main) else each
@@ -94,6 +96,7 @@ def _signature(signature: Signature, data: DataArgument, *, examples: bool) -> S
         width=data.width,
         annotation=data.annotation,
         dtype=data.dtype,
+        is_said=data.is_said,
     )
     if not examples:
         return replace(signature, data=placed)

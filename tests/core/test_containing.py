@@ -169,3 +169,61 @@ def test_the_finding_says_that_it_was_given() -> None:
     assert found.findings[-1].to_dict() == {"what": "container", "value": "numpy float32", "because": "it was given"}
     assert found.main.data is not None
     assert found.main.data.to_dict()["container"] == "numpy"
+
+
+# --- what does not fit
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("container", "sent", "expected"),
+    [
+        ("numpy", [[1, None], [2.5, 3]], np.array([[1, NAN], [2.5, 3]])),
+        ("numpy", [["a", 1], [None, True]], np.array([["a", 1], [None, True]], dtype=object)),
+        ("numpy", ["a", "b"], np.array(["a", "b"], dtype=object)),
+        ("numpy", [], np.array([])),
+        ("sparse", [[1, None]], np.array([[1, NAN]])),
+    ],
+)
+def test_nulls_and_texts_are_in_the_array_that_the_user_says(container: str, sent: Any, expected: Any) -> None:
+    value = got(profile(plain, container=container), sent)
+    value = value.toarray() if container == "sparse" else value
+    assert value.dtype == expected.dtype
+    assert repr(value) == repr(expected)
+
+
+@pytest.mark.parametrize(
+    ("container", "sent"),
+    [
+        *(("numpy", each) for each in ([[1], [1, 2]], [{"a": 1}], {"a": [1]}, 5, "a", [[1], [[2]]])),
+        *(("sparse", each) for each in ([["a"]], [[1], [1, 2]], [[[1, 2]]], [{"a": 1}])),
+        *((name, each) for name in ("pandas", "polars") for each in ([1, 2], [[1], [1, 2]], {"a": 1}, [], 5, "a")),
+        ("pandas", {"a": [1], "b": [1, 2]}),
+    ],
+)
+def test_what_does_not_fit_into_what_the_user_says_is_the_callers_fault(container: str, sent: Any) -> None:
+    with pytest.raises(InputError, match=rf"'X' does not fit into what the model is given \({container}\)\."):
+        got(profile(plain, container=container), sent)
+
+
+def test_missing_numbers_have_the_type_that_is_said_and_texts_do_not() -> None:
+    found = profile(plain, container="numpy", dtype="float32")
+    value = got(found, [[1, None]])
+    assert (str(value.dtype), repr(value.tolist())) == ("float32", "[[1.0, nan]]")
+    for sent in ([["a"]], [[1e300]]):
+        with pytest.raises(InputError):
+            got(found, sent)
+    with pytest.raises(InputError):
+        got(profile(plain, container="numpy", dtype="int8"), [[1, None]])
+
+
+def test_native_values_are_given_as_they_are() -> None:
+    found = profile(plain, container="pandas")
+    frame = pd.DataFrame({"a": [1]})
+    assert Method(found.main)(plain, Method(found.main).decode({"X": frame})) is frame
+
+
+def test_any_value_is_a_value_of_pythons() -> None:
+    assert got(profile(plain, container="list"), [{"a": 1}, 2]) == [{"a": 1}, 2]

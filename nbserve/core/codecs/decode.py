@@ -19,6 +19,7 @@ from .intake import intake_of
 from .matrices import Matrix
 from .modelled import Modelled
 from .names import Names
+from .said import Said
 from .tables import Table
 from .values import Free, Texts, Variadic, argument_of
 
@@ -33,7 +34,7 @@ _BY_KIND: dict[DataKind, Callable[[DataArgument], Decode]] = {
     DataKind.TABLE: Table,
     DataKind.MATRIX: Matrix,
     DataKind.TEXTS: Texts,
-    DataKind.VALUE: Free,
+    DataKind.VALUE: lambda data: Said(data) if data.is_said else Free(data),
 }
 
 

@@ -66,6 +66,7 @@ class Free:
 
     def __init__(self, data: DataArgument | Parameter) -> None:
         self._put = _PUT[data.container]
+        self._container = data.container
         self._dtype = getattr(data, "dtype", None) if data.container.is_array else None
         self._names = [each.name for each in getattr(data, "features", ())]
         self._moments = [each.name for each in getattr(data, "features", ()) if each.datatype is Datatype.DATETIME]
@@ -88,7 +89,8 @@ class Free:
 
         with np.errstate(all="ignore"):
             typed = array.astype(self._dtype)
-            is_same = np.isfinite(typed).all() if typed.dtype.kind == "f" else (typed == array).all()
+            kept = np.isfinite(typed) | np.isnan(array) if typed.dtype.kind == "f" else typed == array
+        is_same = kept.all()
         if not is_same:
             problem = f"{called(loc)} holds numbers that {self._dtype} does not."
             faults.add(loc, problem, "number_range", f"Send numbers that fit into {self._dtype}.")
@@ -206,6 +208,12 @@ def _array_or_same(value: Any) -> Any:
     return array if array.dtype.kind in "fiub" else value
 
 
+def _matrix_or_same(value: Any) -> Any:
+    """Like `_array_or_same`, of what has rows and columns, or is one row."""
+    array = _array_or_same(value)
+    return value if getattr(array, "ndim", 1) > 2 else array
+
+
 def _frame_or_same(value: Any) -> Any:
     """Records, columns and rows of one length become a frame."""
     if not _is_rows(value):
@@ -287,6 +295,7 @@ _PUT: dict[Container, Callable[[Any], Any]] = {
     Container.PYTHON: lambda value: value,
     Container.RECORDS: lambda value: value,
     **{each: _array_or_same for each in Container if each.is_array},
+    Container.SPARSE: _matrix_or_same,
 }
 
 _PLAIN = (int, float, str, bool)
