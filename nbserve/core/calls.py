@@ -143,13 +143,15 @@ class Callee:
         watch: Callable[[Any], None] | None = None,
         *,
         is_slow: bool = False,
+        check: Callable[[Call], None] | None = None,
     ) -> None:
         """The same for a body of bytes, and a caller on the running loop; calls that may share a run of the model do.
 
         One that `is_slow` to read or to answer keeps off the loop. An answer that does not come at once is watched. Who
-        no longer waits for it is done. Raises `Busy`, and what is wrong with the body.
+        no longer waits for it is done. `check` may refuse what was read, before the model sees it. Raises `Busy`, and
+        what is wrong with the body.
         """
-        read = partial(_read, sent)
+        read = partial(_read, sent) if check is None else partial(_read_checked, sent, check)
         batcher = method.batcher or self._batcher_of(method)
         if batcher is None:
             _bridge(self.submit(method, read, finish), caller, loop)
@@ -161,7 +163,7 @@ class Callee:
         if isinstance(sent, Body):
             call = read(method) if reads_here and sent.is_quick else None
         elif reads_here and len(sent) <= READ_HERE_BYTES:
-            rows = method.decode.plain_rows(sent)
+            rows = method.decode.plain_rows(sent) if check is None else None
             call = read(method) if rows is None else None
         batcher.ask(self, Request(read, finish, caller, loop, call=call, rows_sent=rows, size=len(sent), watch=watch))
 
@@ -305,6 +307,12 @@ class Callee:
 
 def _read(sent: bytes | Body, method: Method) -> Call:
     return sent.read(method.decode) if isinstance(sent, Body) else method.decode.from_bytes(sent)
+
+
+def _read_checked(sent: bytes | Body, check: Callable[[Call], None], method: Method) -> Call:
+    call = _read(sent, method)
+    check(call)
+    return call
 
 
 def _bridge(source: Future[R], caller: Caller, loop: asyncio.AbstractEventLoop) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from ..core.codecs import Call
 from ..errors import QuotaUsed, RateExceeded, ShareEnded, TokenRefused
 from ..shares import Share, Use, find_share, use_of, write_use
 from ..terms import CLOSED, LOOKING, rate_from
@@ -64,12 +65,16 @@ class Meter:
                 raise
         return Visit(self)
 
+    def check_rows(self, rows: int) -> None:
+        """Whether so many are left, as it looks now. Raises `QuotaUsed`."""
+        left = self.share.rows - self.use.rows
+        if self.share.rows and rows > left:
+            raise QuotaUsed(f"This link has {left:,} rows left, and the request has {rows:,}.", "Send fewer rows.")
+
     def take(self, rows: int) -> None:
         """Raises `QuotaUsed`."""
         with self._lock:
-            left = self.share.rows - self.use.rows
-            if self.share.rows and rows > left:
-                raise QuotaUsed(f"This link has {left:,} rows left, and the request has {rows:,}.", "Send fewer rows.")
+            self.check_rows(rows)
             self.use = replace(self.use, rows=self.use.rows + rows)
 
     def give_back(self, rows: int) -> None:
@@ -122,6 +127,14 @@ class Visit:
         self._has_ended = False
         self._taken = 0
         self.is_handed_on = False
+
+    @property
+    def check(self) -> Callable[[Call], None] | None:
+        """What refuses a call of more rows than are left before the model has work with it; None without a limit."""
+        return self._check if self._meter.share.rows else None
+
+    def _check(self, call: Call) -> None:
+        self._meter.check_rows(call.rows or 1)
 
     def take(self, rows: int | None) -> None:
         """An answer is about to leave: its rows count; what has no rows counts as one. Raises `QuotaUsed`."""

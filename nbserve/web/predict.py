@@ -110,7 +110,8 @@ class Prediction:
         body = self._body(headers, sent, query)
         finish = self._writer(headers, asked.signature)
         is_slow = self._wanted is not None and not self._wanted.is_at_hand
-        self._served.ask(asked, body, finish, caller, self._loop, watch, is_slow=is_slow)
+        check = None if self._visit is None else self._visit.check
+        self._served.ask(asked, body, finish, caller, self._loop, watch, is_slow=is_slow, check=check)
 
     def _let_in(self, limit: int, asked: Method) -> None:
         self._is_let_in = self._served.traffic.let_in(limit)

@@ -49,7 +49,8 @@ def ask(caller: Caller, key: str) -> Callable[..., Ask]:
         share, _ = new_share(**(given | {"name": name, "until": time.time() + 60} | terms))
 
         def asked(verb: str, path: str, **options: Any) -> httpx.Response:
-            return caller.request(verb, f"/echo/{path}", token=key, headers={"X-Nbserve-Share": share.id}, **options)
+            headers = {"X-Nbserve-Share": share.id, **options.pop("headers", {})}
+            return caller.request(verb, f"/echo/{path}", token=key, headers=headers, **options)
 
         return asked
 
@@ -82,6 +83,30 @@ def test_rows_hold_for_calls_that_share_a_run(ask: Callable[..., Ask]) -> None:
         answers = list(pool.map(lambda _: asked("POST", "predict/", json={"X": [[1.0]] * 3}), range(60)))
     assert [answer.status_code for answer in answers].count(200) == 6
     assert {answer.status_code for answer in answers} == {200, 403}
+
+
+@pytest.mark.parametrize("batch", ["on", "off"])
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_a_request_of_more_rows_than_are_left_never_reaches_the_model(
+    serve: Serve, ask: Callable[..., Ask], batch: str, connection: str
+) -> None:
+    seen: list[int] = []
+
+    def counts(X):
+        seen.append(len(X))
+        return X
+
+    serve(counts, name="echo", batch=batch)
+    three, options = ask(rows=3), {"headers": {"connection": connection}}
+    for body in ({"X": [[1.0]] * 4}, [[1.0]] * 4, {"X": [[1.0]] * 5000}):
+        told = assert_error(three("POST", "predict/", json=body, **options), 403, "quota_used")
+        assert "3 rows left" in told["error"]
+    assert three("POST", "predict/", json={"X": [[1.0]] * 2}, **options).status_code == 200
+    assert_error(three("POST", "predict/", json={"X": [[1.0]] * 2}, **options), 403, "quota_used")
+    csv = {"connection": connection, "content-type": "text/csv; header=absent"}
+    assert_error(three("POST", "predict/", content=b"1\n2\n", headers=csv), 403, "quota_used")
+    assert three("POST", "predict/", json={"X": [[1.0]]}, **options).status_code == 200
+    assert seen == [2, 1]
 
 
 def test_what_is_refused_costs_no_row(ask: Callable[..., Ask]) -> None:
