@@ -196,8 +196,12 @@ _dtype_word = one_of(*DTYPES)
 
 
 def dtype(given: Any) -> str:
-    """numpy's own, and Python's classes, too."""
-    return _dtype_word(getattr(given, "__name__" if isinstance(given, type) else "name", given))
+    """The objects that libraries call so: numpy's and their classes, TensorFlow's, torch's."""
+    if isinstance(given, type):
+        return _dtype_word(given.__name__)
+    if type(given).__module__ == "torch":
+        return _dtype_word(str(given).removeprefix("torch."))  # they have no name, but are written as it
+    return _dtype_word(getattr(given, "name", given))
 
 
 _on_off = one_of("auto", "on", "off")

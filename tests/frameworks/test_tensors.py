@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from nbserve import Endpoint
 from nbserve.core.analysis import analyse
+from nbserve.errors import OptionError
 from tests.client import Caller
 from tests.conftest import Serve
 
@@ -87,3 +89,19 @@ def test_tensorflow_gets_its_tensors(serve: Serve, caller: Caller) -> None:
     serve(lambda X: [str(X.dtype), X.numpy().tolist()], name="given", container="tensorflow")
     assert caller.predict("/annotated/predict", json={"X": ROWS}) == [[2, 4], [6, 9]]
     assert caller.predict("/given/predict", json={"X": ROWS}) == ["<dtype: 'float32'>", ROWS]
+
+
+def test_a_dtype_may_be_torchs_or_tensorflows_own_and_is_written_as_its_name() -> None:
+    import tensorflow as tf
+
+    for given, name in (
+        (torch.float32, "float32"),
+        (torch.int8, "int8"),
+        (torch.bool, "bool"),
+        (tf.float64, "float64"),
+    ):
+        written = Endpoint(seen, name="seen", dtype=given).to_yaml(model=False)
+        assert f'dtype: "{name}"' in written
+    for wrong in (torch.complex64, torch.bfloat16, tf.string, torch.float32.to_complex(), torch.Tensor):
+        with pytest.raises(OptionError, match="dtype cannot be"):
+            Endpoint(seen, dtype=wrong)
