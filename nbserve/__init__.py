@@ -12,13 +12,13 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .client import AsyncClient, Client
-    from .core.artifact import load
     from .core.custom import Model, ModelComponent
     from .core.loaders import register_loader, unregister_loader
     from .errors import NbserveError
     from .making import make_app
     from .notebook.calls import endpoints, get, serve, stop_all
     from .notebook.handle import Endpoint
+    from .notebook.loading import load
     from .notebook.magics import load_ipython_extension, unload_ipython_extension
     from .program import App, run
     from .web.resources import ModelResource, resource_method
@@ -58,7 +58,7 @@ _HOMES = {
     "NbserveError": ".errors",
     "endpoints": ".notebook.calls",
     "get": ".notebook.calls",
-    "load": ".core.artifact",
+    "load": ".notebook.loading",
     "load_ipython_extension": ".notebook.magics",
     "make_app": ".making",
     "register_loader": ".core.loaders",

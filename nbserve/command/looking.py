@@ -13,12 +13,12 @@ from ..configuration import Plan, is_configuration, read_configuration
 from ..core.artifact import RemoteArtifact, artifact_of
 from ..core.served import Served
 from ..errors import NbserveError, OptionError
+from ..notebook.bar import loading_of, shown, terminal
 from ..notebook.hosting import placed
 from ..notebook.prepared import Prepared
 from ..notebook.session import Session
 from ..options import Options
 from ..settings import Settings
-from .bar import shown
 from .main import FAILED
 from .plans import offers_of, plans_of
 
@@ -66,7 +66,7 @@ def _loaded(file: str, trust: bool | None, *, as_json: bool) -> dict[str, Any]:
         if offer.advice:
             _complain(offer.advice)
         served = Prepared(session, offer, settings).served
-        with shown(served):
+        with shown(served.name, loading_of(served), terminal(sys.stderr)):
             served.load()
         return dict(served.inspect()) if as_json else _summary(served)
     finally:

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any, Self
 
 from ..core.output import mirror_logs
+from ..notebook.bar import loading_of, shown, terminal
 from ..notebook.handle import Endpoint
 from ..notebook.session import Session
 from ..options import environment_options
 from ..program import GRACE_S, TOKEN_VARIABLE
-from .bar import shown
 from .bell import Bell
 from .plans import offers_of, plans_of
 
@@ -112,7 +112,7 @@ def _placed(session: Session, models: Sequence[str], given: Mapping[str, Any]) -
 
 def _load(session: Session, endpoints: Iterable[Endpoint]) -> None:
     for endpoint in endpoints:
-        with shown(session.registry[endpoint.name]):
+        with shown(endpoint.name, loading_of(session.registry[endpoint.name]), terminal(sys.stderr)):
             endpoint.load_if_eager()
     session.app.state.is_opening = False
 

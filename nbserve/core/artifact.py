@@ -16,7 +16,7 @@ from .blame import reason_of
 from .loaders import Loaded
 from .storages import Address, Fetch, Terms, fetched, is_address, local_path, storage_of
 
-__all__ = ["Artifact", "ArtifactFile", "RemoteArtifact", "artifact_of", "load", "terms_of"]
+__all__ = ["Artifact", "ArtifactFile", "RemoteArtifact", "artifact_of", "terms_of", "to_load"]
 
 R = TypeVar("R")
 
@@ -70,12 +70,16 @@ class Artifact:
         raise NotImplementedError
 
     def load(self) -> Any:
-        try:
-            loaded = self._loaded()
-        finally:
-            self._progress = None
+        loaded = self.loaded()
         self.meta = loaded.meta
         return loaded.model
+
+    def loaded(self) -> Loaded:
+        """The model, and what its file says about it. Raises `LoadError`."""
+        try:
+            return self._loaded()
+        finally:
+            self._progress = None
 
     def keep(self, model: object) -> None:
         """It is stored already."""
@@ -213,25 +217,17 @@ def terms_of(options: Options) -> Terms:
     return Terms(options.artifact_limit, options.load_deadline_s, cache, options.cache_limit)
 
 
-def load(path: str | os.PathLike[str], *, trust: bool | None = None, **given: Any) -> Loaded:
-    """The model at a path or an address, and what its file says about it. Raises `LoadError`.
-
-    Reading some formats runs the code in them. `trust=True` says that this is wanted, `trust=False` refuses such files;
-    without either, a file of this machine is loaded, with a warning the first time, and one from elsewhere refused.
-    `artifact_limit`, `cache`, `cache_limit`, `load_deadline_s` and `model_class` are those of `serve`.
-    """
+def to_load(path: str | os.PathLike[str], trust: bool | None, given: Mapping[str, Any]) -> Artifact:
+    """What `nbserve.load` loads; its caller is warned of code that would be run. Raises `LoadError`, `OptionError`."""
     place = _place(path)
     options = _loading_options({"trust": trust, **given})
     if isinstance(place, Address):
-        remote = RemoteArtifact(place, trust=trust, terms=terms_of(options), model_class=options.model_class)
-        return remote._loaded()  # noqa: SLF001 - its own module
-    settled = _settled(place)
-    if trust is None:
-        trust = loaders.find_loader(settled, model_class=options.model_class).runs_code and not _is_disguised(settled)
-        if trust and settled not in _warned:
-            _warned.add(settled)
-            warnings.warn(_advice(settled, "trust=True"), UserWarning, stacklevel=2)
-    return loaders.load(settled, trust=trust, model_class=options.model_class)
+        return RemoteArtifact(place, trust=trust, terms=terms_of(options), model_class=options.model_class)
+    file = ArtifactFile(place, trust=trust, model_class=options.model_class)
+    if trust is None and file.trust and file.path not in _warned:
+        _warned.add(file.path)
+        warnings.warn(_advice(file.path, "trust=True"), UserWarning, stacklevel=3)
+    return file
 
 
 LOADING = ("artifact_limit", "cache", "cache_limit", "load_deadline_s", "model_class", "trust")

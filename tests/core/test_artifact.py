@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from nbserve.core import artifact
+import nbserve
 from nbserve.core.artifact import ArtifactFile, artifact_of
 from nbserve.core.component import Component
 from nbserve.core.lifecycle import State
@@ -138,18 +138,18 @@ def test_a_file_that_runs_code_says_so_unless_it_is_trusted(path: Path) -> None:
 def test_loading_by_hand_warns_once_a_file_and_never_when_it_is_trusted(path: Path) -> None:
     with warnings.catch_warnings(record=True) as silent:
         warnings.simplefilter("always")
-        artifact.load(path, trust=True)
+        nbserve.load(path, trust=True)
     assert silent == []
     with pytest.warns(UserWarning, match="churn.joblib runs the code .*trust=True") as caught:
-        loaded = artifact.load(path)
+        loaded = nbserve.load(path)
     assert [warning.filename for warning in caught] == [__file__]
     with warnings.catch_warnings(record=True) as silent:
         warnings.simplefilter("always")
-        artifact.load(str(path))
+        nbserve.load(str(path))
     assert silent == []
     assert (type(loaded.model).__name__, loaded.meta) == ("LogisticRegression", {})
 
 
 def test_loading_by_hand_without_trust_is_refused(path: Path) -> None:
     with pytest.raises(LoadError, match="would run the code"):
-        artifact.load(path, trust=False)
+        nbserve.load(path, trust=False)

@@ -34,7 +34,7 @@ __all__ = ["Answer", "Caller", "Kernel", "Ran", "eventually", "hammering", "isol
 T = TypeVar("T")
 
 PATIENCE_S = 60.0
-SHOWN = ("stream", "display_data", "execute_result", "error")
+SHOWN = ("stream", "display_data", "update_display_data", "execute_result", "error")
 
 
 def isolated(folder: Path) -> dict[str, str]:

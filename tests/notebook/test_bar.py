@@ -1,4 +1,4 @@
-"""What a terminal shows while a model is loaded."""
+"""What a terminal or a cell shows while a model is loaded."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from nbserve import ModelComponent
-from nbserve.command.bar import drawn, shown
 from nbserve.core.served import Served
+from nbserve.notebook.bar import Terminal, drawn, loading_of, screen_here, shown, terminal
 from nbserve.notebook.session import Session
 
 
@@ -47,8 +47,9 @@ class Slow(ModelComponent):
 def _load(screen: Screen, seen: threading.Event) -> None:
     session = Session({}, has_server=False)
     try:
-        with shown(_served(session, seen), screen, every_s=0.001):
-            session.registry["slow"].load()
+        served = _served(session, seen)
+        with shown("slow", loading_of(served), terminal(screen), after_s=0.001):
+            served.load()
     finally:
         session.close()
 
@@ -80,7 +81,7 @@ def test_a_load_that_fails_leaves_no_bar_behind() -> None:
     served = _served(session, threading.Event())
 
     def fails() -> None:
-        with shown(served, screen, every_s=0.001):
+        with shown("slow", loading_of(served), terminal(screen), after_s=0.001):
             assert screen.is_used.wait(30)
             raise RuntimeError("no")
 
@@ -107,3 +108,23 @@ def test_a_bar_is_as_long_as_what_is_done(done: int | None, total: int | None, t
 
 def test_before_the_load_has_begun_there_is_only_its_name() -> None:
     assert drawn("churn", None) == "Loading churn …"
+
+
+def test_only_a_terminal_is_drawn_on_and_only_for_who_waits_on_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[object] = []
+    for stderr in (None, Screen(is_terminal=False), Screen(is_terminal=True)):
+        monkeypatch.setattr("sys.stderr", stderr)
+        found.append(screen_here())
+    assert found[:2] == [None, None]
+    assert isinstance(found[2], Terminal)
+    other = threading.Thread(target=lambda: found.append(screen_here()))
+    other.start()
+    other.join()
+    assert found[3] is None
+
+
+def test_what_is_loaded_soon_draws_nothing() -> None:
+    screen = Screen(is_terminal=True)
+    with shown("soon", lambda: None, terminal(screen), after_s=60.0):
+        pass
+    assert screen.getvalue() == ""
