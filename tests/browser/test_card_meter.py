@@ -336,6 +336,35 @@ def test_the_clock_stops_when_the_kernel_is_silent(page: Page, show: Show) -> No
     expect(card.locator(".nbserve-when")).to_have_text("last used 17 s ago · unloads in 9:43")
 
 
+# --- orders that wait -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("in_flight", "text"), [(1, "Waiting for what runs"), (0, "")])
+def test_an_unload_that_waits_for_a_call_says_so(page: Page, show: Show, in_flight: int, text: str) -> None:
+    card = show(counters=CHURN["counters"] | {"in_flight": in_flight})
+    news = card.locator(".nbserve-notice")
+    button(card, "Unload").click()
+    page.wait_for_function("orders.length")
+    page.evaluate("answer({ heard: true })")
+    page.clock.run_for(1900)
+    expect(news).to_have_text("")
+    page.clock.run_for(200)
+    expect(news).to_contain_text(text)
+    page.evaluate("answer({ text: 'Unloaded.' })")
+    expect(news).to_have_text("Unloaded.")
+    page.clock.run_for(5000)
+    expect(news).to_have_text("Unloaded.")
+
+
+def test_what_is_stopped_waits_for_nothing(page: Page, show: Show) -> None:
+    card = show()
+    button(card, "Unload").click()
+    expect(card.locator(".nbserve-pending")).to_have_count(1)
+    page.evaluate("snapshot => push({ snapshot })", snapshot(endpoint(state="stopped")))
+    expect(card.locator(".nbserve-chip")).to_have_text("stopped")
+    expect(card.locator(".nbserve-pending, [aria-busy=true]")).to_have_count(0)
+
+
 # --- loading --------------------------------------------------------------------------------------------------------
 
 

@@ -105,6 +105,12 @@ NOT_PASSED_ON = (
     "Access-Control-Allow-Credentials",
     "Refresh",
     "Alt-Svc",
+    "NEL",
+    "Report-To",
+    "Reporting-Endpoints",
+    "Origin-Agent-Cluster",
+    "Public-Key-Pins",
+    "Set-Cookie2",
 )
 
 nbserve.serve(Double(), name="double")

@@ -4,6 +4,9 @@ import { h, mark, show, swap } from "./dom.js";
 import { patient } from "./waiting.js";
 import { namesAmong } from "./words.js";
 
+const RUNS_ON_MS = 2000; // so long an order that was heard may take before it is said what it waits for
+const RUNS_ON = "Waiting for what runs: the model is let go of when that has ended.";
+
 /**
  * @typedef {import("./types.js").Endpoint} Endpoint
  * @typedef {import("./types.js").Obey} Obey
@@ -79,8 +82,13 @@ export function controls(order, say, isSmall = false) {
     pending.add(what);
     refresh();
     say("");
-    const heard = patient((text) => isDead || say(text));
+    let isHeard = false;
+    const calm = patient((text) => isDead || say(text));
+    const heard = () => (calm(), (isHeard = true));
+    const runsOn = () => !isDead && isHeard && what === "unload" && endpoint.counters.in_flight > 0 && say(RUNS_ON);
+    const watch = setInterval(runsOn, RUNS_ON_MS);
     const { ok, text } = await order(endpoint.name, what, heard);
+    clearInterval(watch);
     heard();
     pending.delete(what);
     say(ok && endpoint.state === "stopped" ? "" : text, ok ? "good" : "bad"); // a stopped card says so already
@@ -112,7 +120,7 @@ export function controls(order, say, isSmall = false) {
     update(fresh, life) {
       endpoint = fresh;
       isDead = life.kind === "gone";
-      if (isDead) pending.clear();
+      if (isDead || fresh.state === "stopped") pending.clear(); // what was asked of it comes to nothing
       refresh();
     },
   };
