@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +23,28 @@ CLASSES = np.arange(2000) % 3
 
 
 def lightgbm() -> Any:
-    library = pytest.importorskip("lightgbm")
+    library = import_module("lightgbm")
     return library.LGBMClassifier(n_estimators=60, verbose=-1, n_jobs=1).fit(ROWS, CLASSES)
 
 
 def xgboost() -> Any:
-    library = pytest.importorskip("xgboost")
+    library = import_module("xgboost")
     return library.XGBClassifier(n_estimators=60, n_jobs=1).fit(ROWS, CLASSES)
 
 
 def catboost() -> Any:
-    library = pytest.importorskip("catboost")
+    library = import_module("catboost")
     model = library.CatBoostClassifier(iterations=60, verbose=False, allow_writing_files=False, thread_count=1)
     return model.fit(ROWS, CLASSES)
 
 
 def keras() -> Any:
-    library = pytest.importorskip("keras")
+    library = import_module("keras")
     return library.Sequential([library.layers.Input((100,)), library.layers.Dense(1000)])
 
 
 def torch() -> Any:
-    return pytest.importorskip("torch").nn.Linear(100, 1000)
+    return import_module("torch").nn.Linear(100, 1000)
 
 
 @pytest.mark.parametrize("make", [lightgbm, xgboost, catboost, keras, torch], ids=lambda make: make.__name__)
@@ -53,13 +54,13 @@ def test_a_model_weighs_about_what_its_pickle_does(make: Callable[[], Any]) -> N
 
 
 def test_a_compiled_module_weighs_what_its_tensors_do() -> None:
-    library = pytest.importorskip("torch")
+    library = import_module("torch")
     module = library.jit.trace(library.nn.Linear(100, 1000), library.zeros(1, 100))
     assert size_of(module) == pytest.approx(404_000, rel=0.05)
 
 
 def test_a_saved_model_weighs_what_its_variables_do(tmp_path: Path) -> None:
-    library = pytest.importorskip("tensorflow")
+    library = import_module("tensorflow")
     module = library.Module()
     module.weights = library.Variable(library.zeros((100, 1000)))
     module.ask = library.function(lambda x: x @ module.weights, input_signature=[library.TensorSpec((None, 100))])
@@ -69,8 +70,8 @@ def test_a_saved_model_weighs_what_its_variables_do(tmp_path: Path) -> None:
 
 
 def test_a_session_weighs_what_its_file_does(tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    onnx = pytest.importorskip("onnx")
+    onnxruntime = import_module("onnxruntime")
+    onnx = import_module("onnx")
     weights = onnx.numpy_helper.from_array(np.ones((100, 1000), np.float32), "w")
     rows, answer = (
         onnx.helper.make_tensor_value_info(name, 1, [None, size]) for name, size in [("x", 100), ("y", 1000)]

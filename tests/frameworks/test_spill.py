@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,17 @@ def tells_probabilities(model: Any) -> Any:
 
 
 def sklearn_forest() -> Made:
-    ensemble = pytest.importorskip("sklearn.ensemble")
+    ensemble = import_module("sklearn.ensemble")
     return ensemble.RandomForestClassifier(10, random_state=0).fit(ROWS, CLASSES), tells_probabilities
 
 
 def sklearn_neighbors() -> Made:
-    neighbors = pytest.importorskip("sklearn.neighbors")
+    neighbors = import_module("sklearn.neighbors")
     return neighbors.KNeighborsRegressor(algorithm="kd_tree").fit(ROWS, ROWS[:, 0]), predicts
 
 
 def sklearn_pipeline() -> Made:
-    pipeline = pytest.importorskip("sklearn.pipeline")
+    pipeline = import_module("sklearn.pipeline")
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
@@ -57,29 +58,29 @@ def sklearn_pipeline() -> Made:
 
 
 def lightgbm_classifier() -> Made:
-    lightgbm = pytest.importorskip("lightgbm")
+    lightgbm = import_module("lightgbm")
     return lightgbm.LGBMClassifier(n_estimators=10, verbose=-1, n_jobs=1).fit(ROWS, CLASSES), tells_probabilities
 
 
 def lightgbm_booster() -> Made:
-    lightgbm = pytest.importorskip("lightgbm")
+    lightgbm = import_module("lightgbm")
     settings = {"verbose": -1, "num_threads": 1}
     return lightgbm.train(settings, lightgbm.Dataset(ROWS, ROWS[:, 0] / 3), 10), predicts
 
 
 def xgboost_classifier() -> Made:
-    xgboost = pytest.importorskip("xgboost")
+    xgboost = import_module("xgboost")
     return xgboost.XGBClassifier(n_estimators=10, n_jobs=1).fit(ROWS, CLASSES), tells_probabilities
 
 
 def xgboost_booster() -> Made:
-    xgboost = pytest.importorskip("xgboost")
+    xgboost = import_module("xgboost")
     booster = xgboost.train({"nthread": 1}, xgboost.DMatrix(ROWS, ROWS[:, 0] / 3), 10)
     return booster, lambda model: model.inplace_predict(ROWS)
 
 
 def catboost_classifier() -> Made:
-    catboost = pytest.importorskip("catboost")
+    catboost = import_module("catboost")
     model = catboost.CatBoostClassifier(iterations=10, verbose=False, allow_writing_files=False, thread_count=1)
     return model.fit(ROWS, CLASSES), tells_probabilities
 
@@ -95,38 +96,38 @@ def asks_torch(model: Any) -> Any:
 
 
 def torch_sequential() -> Made:
-    nn = pytest.importorskip("torch.nn")
+    nn = import_module("torch.nn")
     model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
     asks_torch(model)  # which moves the buffers of the normalization
     return model.eval(), asks_torch
 
 
 def torch_half_precision() -> Made:
-    torch = pytest.importorskip("torch")
+    torch = import_module("torch")
     model = torch.nn.Linear(4, 3).to(torch.bfloat16)
     return model, lambda it: it(torch.from_numpy(ROWS).to(torch.bfloat16)).detach().float().numpy()
 
 
 def torch_script() -> Made:
-    torch = pytest.importorskip("torch")
+    torch = import_module("torch")
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh()).eval()
     return torch.jit.trace(model, torch.from_numpy(ROWS)), asks_torch
 
 
 def torch_compiled() -> Made:
-    torch = pytest.importorskip("torch")
+    torch = import_module("torch")
     return torch.compile(torch.nn.Linear(4, 3), backend="eager"), asks_torch
 
 
 def torch_exported() -> Made:
-    torch = pytest.importorskip("torch")
+    torch = import_module("torch")
     program = torch.export.export(torch.nn.Linear(4, 3), (torch.from_numpy(ROWS),))
     return program, lambda model: asks_torch(model.module())
 
 
 def transformers_classifier() -> Made:
-    transformers = pytest.importorskip("transformers")
-    torch = pytest.importorskip("torch")
+    transformers = import_module("transformers")
+    torch = import_module("torch")
     settings = transformers.BertConfig(
         vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32
     )
@@ -135,16 +136,16 @@ def transformers_classifier() -> Made:
 
 
 def transformers_tied() -> Made:
-    transformers = pytest.importorskip("transformers")
-    torch = pytest.importorskip("torch")
+    transformers = import_module("transformers")
+    torch = import_module("torch")
     settings = transformers.GPT2Config(vocab_size=50, n_positions=16, n_embd=16, n_layer=1, n_head=2)
     words = torch.arange(20).reshape(2, 10)
     return transformers.GPT2LMHeadModel(settings).eval(), lambda model: model(words).logits.detach()
 
 
 def transformers_pipeline() -> Made:
-    transformers = pytest.importorskip("transformers")
-    tokenizers = pytest.importorskip("tokenizers")
+    transformers = import_module("transformers")
+    tokenizers = import_module("tokenizers")
     model, _ = transformers_classifier()
     vocabulary = {"[UNK]": 0, "[PAD]": 1, "good": 2, "bad": 3}
     split = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -162,7 +163,7 @@ def asks_keras(model: Any) -> Any:
 
 
 def keras_sequential() -> Made:
-    keras = pytest.importorskip("keras")
+    keras = import_module("keras")
     layers = keras.layers
     model = keras.Sequential(
         [layers.Input((4,)), layers.Dense(8, "relu"), layers.BatchNormalization(), layers.Dropout(0.5), layers.Dense(3)]
@@ -173,7 +174,7 @@ def keras_sequential() -> Made:
 
 
 def keras_functional() -> Made:
-    keras = pytest.importorskip("keras")
+    keras = import_module("keras")
     given = keras.Input((4,))
     hidden = keras.layers.Dense(8, "tanh")(given)
     return keras.Model(given, keras.layers.Concatenate()([hidden, given])), asks_keras
@@ -181,7 +182,7 @@ def keras_functional() -> Made:
 
 def keras_own_code() -> Made:
     """A layer, a loss and an activation of the notebook, which nobody has registered with Keras."""
-    keras = pytest.importorskip("keras")
+    keras = import_module("keras")
 
     class Scaled(keras.layers.Layer):
         def __init__(self, by: float = 1.0, **given: Any) -> None:
@@ -210,7 +211,7 @@ def keras_own_code() -> Made:
 
 
 def tensorflow_module() -> Made:
-    tensorflow = pytest.importorskip("tensorflow")
+    tensorflow = import_module("tensorflow")
 
     class Module(tensorflow.Module):
         def __init__(self) -> None:
@@ -232,8 +233,8 @@ def asks_onnx(session: Any) -> Any:
 
 
 def onnx_model() -> Any:
-    pytest.importorskip("onnxruntime")
-    skl2onnx = pytest.importorskip("skl2onnx")
+    import_module("onnxruntime")
+    skl2onnx = import_module("skl2onnx")
     from sklearn.linear_model import LogisticRegression
 
     fitted = LogisticRegression().fit(ROWS, CLASSES)
@@ -325,7 +326,7 @@ def test_answers_are_equal_to_the_last_bit(make: Callable[[], Made], tmp_path: P
 
 
 def test_tensors_that_share_memory_still_do(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    torch = import_module("torch")
     whole = torch.arange(1000.0)
     tied = torch.nn.Linear(3, 3)
     tied.again = tied.weight
@@ -340,7 +341,7 @@ def test_tensors_that_share_memory_still_do(tmp_path: Path) -> None:
 
 
 def test_what_a_tensor_is_stays_true(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    torch = import_module("torch")
     tensors = {
         "trained": torch.nn.Parameter(torch.ones(3)),
         "frozen": torch.nn.Parameter(torch.ones(3), requires_grad=False),
@@ -368,7 +369,7 @@ def test_what_a_tensor_is_stays_true(tmp_path: Path) -> None:
 
 
 def test_a_restored_module_can_be_trained_on_as_before(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    torch = import_module("torch")
 
     def after_a_step(module: Any) -> Any:
         step = torch.optim.Adam(module.parameters())
@@ -385,7 +386,7 @@ def test_a_restored_module_can_be_trained_on_as_before(tmp_path: Path) -> None:
 
 
 def test_a_keras_model_that_cannot_say_how_it_was_made_is_a_sentence(tmp_path: Path) -> None:
-    keras = pytest.importorskip("keras")
+    keras = import_module("keras")
 
     class Model(keras.Model):
         def __init__(self, dense: Any) -> None:
@@ -403,7 +404,7 @@ def test_a_keras_model_that_cannot_say_how_it_was_made_is_a_sentence(tmp_path: P
 
 
 def test_a_keras_model_that_would_come_back_as_another_one_is_a_sentence(tmp_path: Path) -> None:
-    keras = pytest.importorskip("keras")
+    keras = import_module("keras")
 
     class Forgetful(keras.layers.Layer):
         def build(self, shape: Any) -> None:
@@ -422,7 +423,7 @@ def test_a_keras_model_that_would_come_back_as_another_one_is_a_sentence(tmp_pat
 
 
 def test_a_keras_model_keeps_its_layers_when_a_cell_defines_them_anew(tmp_path: Path) -> None:
-    keras = pytest.importorskip("keras")
+    keras = import_module("keras")
     model, ask = keras_own_code()
     before = bits(ask(model))
     spill = Spill.write(model, tmp_path)
@@ -435,7 +436,7 @@ def test_a_keras_model_keeps_its_layers_when_a_cell_defines_them_anew(tmp_path: 
 
 
 def test_a_saved_model_of_the_notebook_is_a_sentence(tmp_path: Path) -> None:
-    tensorflow = pytest.importorskip("tensorflow")
+    tensorflow = import_module("tensorflow")
     module, _ = tensorflow_module()
     spec = tensorflow.TensorSpec((None, 4), tensorflow.float32)
     tensorflow.saved_model.save(module, tmp_path / "saved", signatures=module.__call__.get_concrete_function(spec))
