@@ -213,13 +213,16 @@ def test_lines_are_texts_only_when_asked(show: Show, stand_in: StandIn) -> None:
     assert sent(stand_in) == {"X": ["lovely", "awful"]}
 
 
-def test_who_waits_long_for_an_answer_is_told_that_he_does(show: Show) -> None:
+@pytest.mark.parametrize("width", [1180, 390, 340])
+def test_who_waits_long_for_an_answer_is_told_that_he_does(show: Show, width: int) -> None:
     page, held = show("/iris/"), []
+    page.set_viewport_size({"width": width, "height": 900})
     page.route("**/iris/predict/", lambda route: held.append(route))
     told = "() => getComputedStyle(document.querySelector('.send'), '::after').visibility"
     assert page.evaluate(told) == "hidden"
     predict(page)
     assert eventually(lambda: page.evaluate(told) == "visible")
+    assert page.locator(".send").bounding_box()["height"] == 42  # beside the button, wherever it is read
     held[0].continue_()
     expect(page.locator(".verdict")).to_have_text("setosa")
     assert page.evaluate(told) == "hidden"
