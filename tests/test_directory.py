@@ -131,6 +131,14 @@ def test_no_path_leads_out_of_the_folder(iris: Listing, kernel_id: str, name: st
     assert find(kernel_id, name) is None
 
 
+@pytest.mark.parametrize(("kernel_id", "name"), [("../k1", "iris"), ("k1", "/../../planted")])
+def test_a_listing_elsewhere_is_none_though_it_is_whole_and_named_so(iris: Listing, kernel_id: str, name: str) -> None:
+    (iris.path.parent / "k1-").mkdir(mode=0o700)
+    planted = rewrite(iris, kernel_id=kernel_id, name=name)
+    assert planted.path.resolve().parent == iris.path.parent.parent
+    assert find(kernel_id, name) is None
+
+
 def test_what_two_names_have_in_common_belongs_to_one(iris: Listing) -> None:
     announce("b-c", URL, "a", KEY)
     assert find("a-b", "c") is None

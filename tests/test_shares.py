@@ -150,6 +150,13 @@ def test_no_id_leads_out_of_the_folder(name: str) -> None:
     assert find_share(name) is None
 
 
+def test_a_record_elsewhere_is_none_though_it_is_whole_and_named_so(folder: Path) -> None:
+    share, _ = made()
+    planted = share.path.rename(folder / "planted.json")
+    planted.write_text(planted.read_text().replace(share.id, "../planted"))
+    assert find_share("../planted") is None
+
+
 def test_what_it_was_used_for_is_a_file_of_its_own_and_survives() -> None:
     share, _ = made()
     assert use_of(share.id) == Use()
