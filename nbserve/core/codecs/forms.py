@@ -31,7 +31,7 @@ from typing import Any
 
 import orjson
 
-from .libraries import LIBRARIES
+from .libraries import LIBRARIES, frame_rows
 from .moments import duration
 
 __all__ = ["NO_FORM", "key_text", "repaired", "simpler"]
@@ -142,6 +142,7 @@ _FORMS: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("decimal", "Decimal"): _decimal,
     ("enum", "Enum"): lambda value: value.value,
     ("fractions", "Fraction"): _fraction,
+    ("pandas", "DataFrame"): lambda frame: frame_rows(frame, key_text),  # names of columns are keys of objects
     ("pathlib", "PurePath"): str,
     ("pydantic", "BaseModel"): lambda value: value.model_dump(),
     ("uuid", "UUID"): str,

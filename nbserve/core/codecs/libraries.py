@@ -9,7 +9,7 @@ import orjson
 
 from .moments import numpy_duration, numpy_moment
 
-__all__ = ["LIBRARIES", "MOST_CELLS", "Unwritable", "is_plain_array"]
+__all__ = ["LIBRARIES", "MOST_CELLS", "Unwritable", "frame_rows", "is_plain_array"]
 
 MOST_CELLS = 50_000_000
 """Cells up to which a sparse matrix is written in full."""
@@ -77,9 +77,8 @@ def _small_float(value: Any) -> orjson.Fragment:
     return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
-def _frame(frame: Any) -> list[dict[str, Any]]:
-    from .forms import key_text
-
+def frame_rows(frame: Any, key_text: Callable[[Any], str]) -> list[dict[str, Any]]:
+    """An object a row, its keys the names of the columns as `key_text` writes them. Raises `Unwritable`."""
     names = [key_text(name) for name in frame.columns]
     twice = (
         next((name for i, name in enumerate(names) if name in names[:i]), None)
@@ -156,7 +155,6 @@ LIBRARIES: dict[tuple[str, str], Callable[[Any], Any]] = {
     ("numpy", "ndarray"): _array,
     ("numpy", "timedelta64"): numpy_duration,
     ("numpy", "void"): _record,
-    ("pandas", "DataFrame"): _frame,
     ("pandas", "ExtensionArray"): lambda value: value.tolist(),
     ("pandas", "Index"): lambda value: value.tolist(),
     ("pandas", "Interval"): lambda value: {"left": value.left, "right": value.right, "closed": value.closed},
