@@ -90,7 +90,9 @@ class App:
 
     def serve(self, model: object, **options: Any) -> Endpoint:
         """Serve what `nbserve.serve` serves. Raises what it raises, and `Conflict` for a path that is taken."""
-        endpoint = self._session.serve_new(model, options)
+        from .notebook.handle import Endpoint
+
+        endpoint = Endpoint.of(self._session, self._session.serve_new(model, options))
         endpoint.load_if_eager()
         return endpoint
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 
+from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.session import Session
 
-__all__ = ["PATIENCE_S", "Caller", "Gated", "assert_error", "opened", "received"]
+__all__ = ["PATIENCE_S", "Caller", "Gated", "assert_error", "handle", "opened", "received"]
 
 PATIENCE_S = 20.0
 """No answer may take so long; a test that waits longer has found a hang."""
@@ -101,6 +102,11 @@ def opened(namespace: dict[str, Any] | None = None) -> Iterator[tuple[Session, C
     yield session, caller
     caller.close()
     session.close()
+
+
+def handle(session: Session, model: object, given: dict[str, Any]) -> Endpoint:
+    """Serve a model in a session, and answer its handle, as `nbserve.serve` does in the session of the shell."""
+    return Endpoint.of(session, session.serve(model, given))
 
 
 def received(connection: socket.socket) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 
 from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.session import Session
-from tests.client import Caller, Gated, opened
+from tests.client import Caller, Gated, handle, opened
 
 Serve = Callable[..., Endpoint]
 
@@ -25,7 +25,7 @@ def serve(session: Session) -> Serve:
     """Serve a model in the session of the test: ``serve(model, name="iris")``."""
 
     def served(model: Any, **options: Any) -> Endpoint:
-        return session.serve(model, options)
+        return handle(session, model, options)
 
     return served
 

@@ -19,7 +19,7 @@ from ..notebook.prepared import Prepared
 from ..notebook.session import Session
 from ..options import Options
 from ..settings import Settings
-from .main import FAILED
+from .exits import FAILED
 from .plans import offers_of, plans_of
 
 __all__ = ["inspect", "validate"]

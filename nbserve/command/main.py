@@ -11,11 +11,9 @@ import click
 from ..errors import NbserveError, OptionError
 from ..options import OPTIONS, Option, read_option
 from ..version import __version__
+from .exits import FAILED, INTERRUPTED
 
-__all__ = ["FAILED", "main"]
-
-FAILED, MISTYPED, INTERRUPTED = 1, 2, 130
-"""Exit codes: it could not be done; it was not understood; it was interrupted."""
+__all__ = ["main"]
 
 
 def main(words: Sequence[str] | None = None) -> int:

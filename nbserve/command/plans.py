@@ -12,7 +12,10 @@ from ..notebook.offer import Offer
 from ..notebook.session import Session
 from ..settings import GIVEN, Layer, Settings
 
-__all__ = ["offers_of", "plans_of"]
+__all__ = ["FOREGROUND", "offers_of", "plans_of"]
+
+FOREGROUND = {"port": 8000, "eager": True}
+"""What is different from a notebook, by default: the address is known, and whether the models can be loaded, too."""
 
 Offered = tuple[Offer, Settings]
 

@@ -17,21 +17,15 @@ from ..notebook.handle import Endpoint
 from ..notebook.session import Session
 from ..options import environment_options
 from ..program import GRACE_S, TOKEN_VARIABLE
+from . import workers as several
 from .bell import Bell
-from .plans import offers_of, plans_of
+from .plans import FOREGROUND, offers_of, plans_of
 
 __all__ = ["End", "run"]
-
-PORT = 8000
-
-FOREGROUND = {"port": PORT, "eager": True}
-"""What is different from a notebook, by default: the address is known, and whether the models can be loaded, too."""
 
 
 def run(models: Sequence[str], given: Mapping[str, Any], workers: int, words: Sequence[str]) -> int:
     """Serve, and answer the exit code; `words` are what was typed. Raises `NbserveError` for what cannot be served."""
-    from . import workers as several
-
     duty = several.Duty.of(os.environ)
     if workers > 1 and duty is None:
         return several.run(models, given, workers, words)
@@ -107,7 +101,8 @@ def _session(listening: socket.socket | None) -> Session:
 def _placed(session: Session, models: Sequence[str], given: Mapping[str, Any]) -> list[Endpoint]:
     """It listens from here on, and is not ready yet."""
     session.app.state.is_opening = True
-    return [session.place(*each) for each in offers_of(session, plans_of(models), given)]
+    offers = offers_of(session, plans_of(models), given)
+    return [Endpoint.of(session, session.place(*each)) for each in offers]
 
 
 def _load(session: Session, endpoints: Iterable[Endpoint]) -> None:

@@ -20,7 +20,8 @@ from ..options import Options
 from ..program import GRACE_S, TOKEN_VARIABLE
 from ..settings import GIVEN, Layer, Settings
 from .bell import Bell
-from .plans import plans_of
+from .exits import FAILED
+from .plans import FOREGROUND, plans_of
 
 __all__ = ["Duty", "run"]
 
@@ -70,8 +71,6 @@ def run(models: Sequence[str], given: Mapping[str, Any], count: int, words: Sequ
 
 def _options_of(models: Sequence[str], given: Mapping[str, Any]) -> Options:
     """Where they listen, by what the first of them says: the workers see to it that the others agree."""
-    from .running import FOREGROUND
-
     layer = plans_of(models)[0].layer
     return Settings.of(Layer(GIVEN, given), layer, Layer("run", FOREGROUND, is_shared=True)).options
 
@@ -112,7 +111,7 @@ class _Crew:
         return self._are_ready(1) and self._are_ready(self.count - 1)
 
     def work(self) -> int:
-        """Until a signal; 1 if a worker cannot be replaced."""
+        """Until a signal; `FAILED` if a worker cannot be replaced."""
         while not self.bell.is_over:
             if self._ended.empty():
                 self.bell.wait()
@@ -121,7 +120,7 @@ class _Crew:
             self._workers.remove(ended)
             ended.end(SHORT_LIFE_S)
             if ended.age_s < SHORT_LIFE_S and not self.bell.is_over:
-                return 1
+                return FAILED
             self._are_ready(1)
         return 0
 

@@ -21,7 +21,8 @@ def serve(model: object, **options: Any) -> Endpoint:
     `OptionError` for an option, `Conflict` for a name that is taken, `PortTaken` and `ServerError` when there is no
     listening.
     """
-    endpoint = current_session().serve(model, options)
+    session = current_session()
+    endpoint = Endpoint.of(session, session.serve(model, options))
     endpoint.load_if_eager()
     return endpoint
 

@@ -92,7 +92,7 @@ class Configured:
         return text
 
     def _described(self, model: bool | str, folder: Path | None) -> dict[str, Any]:
-        name, told = self._called(), self._settings_now().told()
+        name, told = self.name, self._settings_now().told()
         named = {} if "path" in told or not name else {"name": name}
         address = self._address_for(model, folder)
         return {**({} if address is None else {"model": address}), **named, **told}
@@ -105,7 +105,7 @@ class Configured:
         address = self._address()
         if address is None:
             raise OptionError(
-                f"The model of {self._called() or 'this endpoint'} is an object in memory, which a file cannot hold.",
+                f"The model of {self.name or 'this endpoint'} is an object in memory, which a file cannot hold.",
                 "Save it first, and name its file: model='model.joblib'; or write the settings alone: model=False.",
             )
         is_near = folder is not None and Path(address).is_relative_to(folder)
@@ -113,7 +113,8 @@ class Configured:
 
     # --- what an endpoint knows
 
-    def _called(self) -> str:
+    @property
+    def name(self) -> str:
         raise NotImplementedError
 
     def _address(self) -> str | None:

@@ -20,15 +20,16 @@ from ..core.sharing import Answer
 from ..errors import Conflict, DeadlineExceeded, Fault, InputError, ModelRefused, NbserveError, NotFound
 from ..settings import GIVEN, Layer, OptionsView, Settings
 from .configured import Configured
+from .current import current_session
 from .noting import keep_call
 from .offer import address_of
 from .prepared import Prepared
+from .session import Session
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from ..core.lifecycle import UnloadReport
-    from .session import Session
 
 __all__ = ["Endpoint"]
 
@@ -65,13 +66,13 @@ class Endpoint(Configured):
         with self._order:
             if self.served:
                 return self
-            session = _session_here() if self._session is None else self._session
+            session = current_session() if self._session is None else self._session
             prepared, settings = self._prepared, session.settled(*self._settings.own)
             if prepared is not None:
-                self._name = session.place(prepared.offer_for(settings.options), settings).name
+                self._name = session.place(prepared.offer_for(settings.options), settings)
                 prepared.retire()
             else:
-                self._name = session.place(session.offer(self._model, settings.options), settings).name
+                self._name = session.place(session.offer(self._model, settings.options), settings)
             self._session, self._prepared = session, None
             self._let_go()
         self.load_if_eager()
@@ -133,7 +134,7 @@ class Endpoint(Configured):
         """Bring the model into memory, if it is not there yet. Raises `LoadError`, `ModelRefused`."""
         with self._order:
             if self._session is None and self._prepared is None:
-                self._prepared = Prepared.of(_session_here(), self._model, self._settings)
+                self._prepared = Prepared.of(current_session(), self._model, self._settings)
                 self._name = self._prepared.served.name
                 self._let_go()
         self._served.load()
@@ -250,7 +251,7 @@ class Endpoint(Configured):
     @property
     def _notebooks(self) -> Session:
         """The session that it is served in, or would be: links are the notebook's, and outlive what they open."""
-        return _session_here() if self._session is None else self._session
+        return current_session() if self._session is None else self._session
 
     @property
     def _served(self) -> Served:
@@ -279,9 +280,6 @@ class Endpoint(Configured):
             )
             raise ModelRefused(problem, "Serve one: nbserve.serve(model).")
         return self._given
-
-    def _called(self) -> str:
-        return self._name
 
     def _address(self) -> str | None:
         if self._session is not None and self.served:
@@ -374,9 +372,3 @@ def _payload(X: Any, given: dict[str, Any]) -> dict[str, Any]:
 
 def _as_it_is(value: Any) -> Any:
     return value
-
-
-def _session_here() -> Session:
-    from .current import current_session
-
-    return current_session()

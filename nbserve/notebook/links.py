@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.registry import Registry
 from ..core.served import Served
@@ -14,9 +14,11 @@ from ..errors import NotFound, OptionError, ServerError, SharingOff, nearest
 from ..servers import JupyterServer, allow_sharing, own_server
 from ..shares import Share, adopt_shares, new_share, revoke_share, shares, sweep_shares, use_of
 from ..terms import terms_from
-from ..web.meters import Meters
-from ..web.resources import ResourceRoutes
 from .announcing import kernel_id, notebook
+
+if TYPE_CHECKING:
+    from ..web.meters import Meters
+    from ..web.resources import ResourceRoutes
 
 __all__ = ["Links"]
 

@@ -99,9 +99,8 @@ class Nbserve(Magics, _Settings):  # type: ignore[misc, valid-type]  # its trait
             model = self._defined_by(cell)
             given.options.setdefault("name", given.target)
         with _one_line_errors():
-            endpoint = self._session.serve(
-                model, _with_variables(given.options, {**self._shell.user_ns, **(local_ns or {})})
-            )
+            session, variables = self._session, {**self._shell.user_ns, **(local_ns or {})}
+            endpoint = Endpoint.of(session, session.serve(model, _with_variables(given.options, variables)))
             endpoint.show()
             endpoint.load_if_eager()
         return endpoint
@@ -139,7 +138,8 @@ class Nbserve(Magics, _Settings):  # type: ignore[misc, valid-type]  # its trait
 
     def _serve_file(self, path: str, options: dict[str, Any]) -> Endpoint | None:
         """All endpoints of a file of settings: one with its card, several with the dashboard."""
-        endpoints = self._session.serve_all(path, options)
+        session = self._session
+        endpoints = [Endpoint.of(session, name) for name in session.serve_all(path, options)]
         if len(endpoints) == 1:
             endpoints[0].show()
         else:
@@ -172,8 +172,10 @@ class Nbserve(Magics, _Settings):  # type: ignore[misc, valid-type]  # its trait
 def load_ipython_extension(shell: Any) -> None:
     """``%load_ext nbserve``: the magics and their completion.
 
-    The card is fetched here too: the first ``%serve`` is then no slower than the web it needs.
+    The routes and the card are fetched here too: the first ``%serve`` is then no slower than the server it needs.
     """
+    from ..web import resources  # noqa: F401 - fetched for later
+
     if hasattr(shell, "kernel"):
         from . import card, pulse  # noqa: F401 - fetched for later
     shell.register_magics(Nbserve)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from ..core.served import Served
 from ..options import Options
 from ..settings import Settings
 from .offer import Offer, look_again
-
-if TYPE_CHECKING:
-    from .session import Session
+from .session import Session
 
 __all__ = ["Prepared"]
 

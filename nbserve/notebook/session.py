@@ -27,8 +27,8 @@ from ..settings import CONFIG, ENVIRONMENT, GIVEN, Layer, Settings
 from ..version import __version__
 from .announcing import announce_endpoint, kernel_id, withdraw_endpoint
 from .cards import Cards, entry_of
+from .configured import Configured
 from .forgotten import Forgotten
-from .handle import Endpoint
 from .hosting import Hosting
 from .household import Household
 from .inquiry import asked
@@ -94,10 +94,11 @@ class Session:
         self._kernel_loop = KernelLoop.running()
         self._lock = threading.RLock()
 
-    def serve(self, model: object, given: Mapping[str, Any], below: Iterable[Layer] = ()) -> Endpoint:
-        """Serve `model`, or swap it in where its name is served; `below` is what a file says beside what was given.
+    def serve(self, model: object, given: Mapping[str, Any], below: Iterable[Layer] = ()) -> str:
+        """Serve `model`, or swap it in where its name is served; answers the name.
 
-        A file of settings is served as what it describes. Raises `NbserveError`s, and changes nothing then.
+        `below` is what a file says beside what was given. A file of settings is served as what it describes. Raises
+        `NbserveError`s, and changes nothing then.
         """
         if is_configuration(model):
             plan = read_configuration(cast("str", model)).one(given.get("name"))
@@ -105,15 +106,18 @@ class Session:
         settings = self.settled(Layer(GIVEN, given), *below)
         return self.place(self.offer(model, settings.options), settings)
 
-    def serve_all(self, path: str, given: Mapping[str, Any]) -> list[Endpoint]:
-        """Serve every endpoint that a file describes. Raises `NbserveError`s, and serves none where one is wrong."""
+    def serve_all(self, path: str, given: Mapping[str, Any]) -> list[str]:
+        """Serve every endpoint that a file describes; answers their names.
+
+        Raises `NbserveError`s, and serves none where one is wrong.
+        """
         offers = []
         for plan in read_configuration(path).plans:
             settings = self.settled(Layer(GIVEN, given), plan.layer)
             offers.append((self.offer(plan.address, settings.options), settings))
         return [self.place(*each) for each in offers]
 
-    def serve_new(self, model: object, given: Mapping[str, Any], below: Iterable[Layer] = ()) -> Endpoint:
+    def serve_new(self, model: object, given: Mapping[str, Any], below: Iterable[Layer] = ()) -> str:
         """Serve `model` under a name that nothing is served under yet. Raises `Conflict` too."""
         name = self.settled(Layer(GIVEN, given), *below).options.wanted_name
         if name is not None and name in self.registry:
@@ -126,7 +130,7 @@ class Session:
 
     def offer(self, model: object, options: Options) -> Offer:
         """What can be served of `model`. Raises `ModelRefused`, and `LoadError` for a file that is none."""
-        if isinstance(model, Endpoint):
+        if isinstance(model, Configured):
             raise ModelRefused(f"{model.name} is an endpoint already.", "Serve the model itself.")
         if isinstance(model, Forgotten):
             model = model.restore()
@@ -145,8 +149,8 @@ class Session:
         self._prepared.add(served)
         return served
 
-    def place(self, offer: Offer, settings: Settings) -> Endpoint:
-        """Serve what was offered. Raises `NbserveError`s, and changes nothing then."""
+    def place(self, offer: Offer, settings: Settings) -> str:
+        """Serve what was offered; answers the name. Raises `NbserveError`s, and changes nothing then."""
         options = settings.options
         name = options.wanted_name or offer.name
         with self._lock:
@@ -160,7 +164,7 @@ class Session:
             self._retire(before)
         for advice in filter(None, (offer.advice, advice_on_mask(options.mask, profile))):
             self._advise(advice)
-        return Endpoint.of(self, name)
+        return name
 
     def _put(self, name: str, offer: Offer, settings: Settings, before: Served | None) -> Served:
         coroutines = self._coroutines(name, settings.options, before)

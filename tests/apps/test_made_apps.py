@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from nbserve.making import make_app
 from nbserve.notebook.session import Session
+from tests.client import handle
 from tests.models import iris_array, iris_target
 
 pytestmark = [pytest.mark.app, pytest.mark.timeout(400)]
@@ -104,7 +105,7 @@ def wait_for(client: httpx.Client, program: subprocess.Popen[str]) -> None:
 def test_it_gives_the_same_answers_and_ends_when_it_is_told_to(python: Path, folder: Path) -> None:
     session = Session({})
     try:
-        here = session.serve(folder / "churn.joblib", {"trust": True, "name": "churn"})
+        here = handle(session, folder / "churn.joblib", {"trust": True, "name": "churn"})
         expected: dict[str, Any] = {
             method: here.predict(X=ROWS, method=method) for method in ("predict", "predict_proba")
         }

@@ -11,7 +11,7 @@ import torch
 
 import nbserve
 from nbserve.client.kinds import alike, sendable
-from tests.client import opened
+from tests.client import handle, opened
 
 pytestmark = pytest.mark.frameworks
 
@@ -22,7 +22,7 @@ def client() -> Iterator[nbserve.Client]:
         return X * 2
 
     with opened() as (session, _):
-        ep = session.serve(double, {"name": "double"})
+        ep = handle(session, double, {"name": "double"})
         with nbserve.Client(ep.url, ep.token) as client:
             yield client
 

@@ -18,7 +18,7 @@ from nbserve.core import loaders
 from nbserve.core.analysis import analyse
 from nbserve.core.schema import Task
 from nbserve.notebook.session import Session
-from tests.client import Caller, assert_error, opened
+from tests.client import Caller, assert_error, handle, opened
 from tests.frameworks.cases import CASES, COLUMNS, answered, matrix, mixed, records, texts
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("ignore")]  # of the libraries, about themselves
@@ -37,7 +37,7 @@ Answers = Callable[[Any], Any]
 def asked(house: tuple[Session, Caller], request: pytest.FixtureRequest) -> Iterator[Answers]:
     """The model of the case, served as it lies in the notebook, and asked over HTTP."""
     session, caller = house
-    ep = session.serve(CASES[request.getfixturevalue("name")].make(), {"name": "m"})
+    ep = handle(session, CASES[request.getfixturevalue("name")].make(), {"name": "m"})
 
     def ask(rows: Any) -> Any:
         answer = caller.post("/m/predict", json=rows)
@@ -123,7 +123,7 @@ WRONG = {matrix: [[1, 2]], records: [{"a": 1}], mixed: [{"a": 1}], texts: [3]}
 def test_rows_that_do_not_fit_are_the_callers_fault(name: str, house: tuple[Session, Caller]) -> None:
     session, caller = house
     case = CASES[name]
-    ep = session.serve(case.make(), {"name": "wrong"})
+    ep = handle(session, case.make(), {"name": "wrong"})
     assert_error(caller.post("/wrong/predict", json=WRONG[case.rows]), 422, "input_invalid")
     ep.stop()
 
@@ -133,7 +133,7 @@ def test_what_is_put_aside_is_freed_and_comes_back_the_same(name: str, house: tu
     session, caller = house
     model = CASES[name].make()
     alive = weakref.ref(model)
-    ep = session.serve(model, {"name": "away"})
+    ep = handle(session, model, {"name": "away"})
     before = caller.predict("/away/predict", json=CASES[name].rows(7))
     del model
     report = ep.unload()
@@ -160,7 +160,7 @@ def test_its_file_is_recognised_and_served_and_let_go_of_alike(
     assert loaders.find_loader(path).runs_code is case.trust
     header = loaders.peek(path)
     assert json.loads(json.dumps(header)) == header
-    ep = session.serve(str(path), {"name": "file", "trust": case.trust})
+    ep = handle(session, str(path), {"name": "file", "trust": case.trust})
     assert ep.state == "unloaded"
     for n in (1, 7, 1000):
         assert caller.predict("/file/predict", json=case.rows(n)) == answered(name, n)

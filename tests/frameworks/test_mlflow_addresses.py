@@ -16,6 +16,7 @@ from nbserve.core.storages import Address, Terms, fetched, storage_of
 from nbserve.errors import LoadError
 from nbserve.making import make_app
 from nbserve.notebook.session import Session
+from tests.client import handle
 
 pytestmark = pytest.mark.frameworks
 
@@ -93,10 +94,10 @@ def test_a_registered_model_is_served_and_written_as_a_program(client: Any, tmp_
     register(client, run_id)
     session = Session({})
     try:
-        endpoint = session.serve("models:/churn/1", {"trust": True})
+        endpoint = handle(session, "models:/churn/1", {"trust": True})
         assert (endpoint.name, endpoint.predict(X=[[1.0]])) == ("churn", [1])
         with pytest.raises(LoadError, match="would run the code"):
-            session.serve("models:/churn@champion", {"name": "other"}).load()
+            handle(session, "models:/churn@champion", {"name": "other"}).load()
     finally:
         session.close()
     make_app("models:/churn/1", tmp_path / "made", copy=True, trust=True)

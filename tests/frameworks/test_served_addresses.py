@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 import nbserve
 from nbserve.making import make_app
 from nbserve.notebook.session import Session
+from tests.client import handle
 from tests.hosts import Host, hosted
 from tests.models import iris_array, iris_target
 
@@ -69,8 +70,8 @@ def test_it_needs_no_trust_and_answers_as_the_file_does(name: str, host: Host, t
     host.has[name] = (tmp_path / name).read_bytes()
     session = Session({})
     try:
-        far = session.serve(host.address(name), {"name": "far"})
-        near = session.serve(tmp_path / name, {"name": "near"})
+        far = handle(session, host.address(name), {"name": "far"})
+        near = handle(session, tmp_path / name, {"name": "near"})
         assert far.predict(X=ROWS) == near.predict(X=ROWS)
         assert far.metadata()["source"] == name
     finally:

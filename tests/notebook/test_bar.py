@@ -55,7 +55,7 @@ def _load(screen: Screen, seen: threading.Event) -> None:
 
 
 def _served(session: Session, seen: threading.Event) -> Served:
-    return session.registry[session.serve(Slow(seen), {"name": "slow"}).name]
+    return session.registry[session.serve(Slow(seen), {"name": "slow"})]
 
 
 def test_a_terminal_shows_that_a_model_is_loading_and_then_nothing() -> None:

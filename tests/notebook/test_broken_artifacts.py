@@ -22,7 +22,7 @@ from nbserve.core.loaders import archive, streams
 from nbserve.errors import LoadError
 from nbserve.notebook.session import Session
 from tests.broken_artifacts import BROKEN, ROOM_BYTES, Broken
-from tests.client import Caller
+from tests.client import Caller, handle
 from tests.hosts import Host, hosted
 from tests.models import iris_array, iris_target
 
@@ -123,7 +123,7 @@ def test_served_it_is_refused_or_answers_503_and_what_is_mended_loads(
     if broken.place is not None:
         return
     host.has[broken.name] = good()
-    session.serve(place, {"name": "it", "trust": True}).load()
+    handle(session, place, {"name": "it", "trust": True}).load()
     assert caller.predict("/it/predict", json=BODY) == [0]
 
 
@@ -163,7 +163,7 @@ def test_a_file_that_is_broken_while_it_is_served_fails_and_loads_when_it_is_men
     assert broken.data is not None
     path = tmp_path / broken.name
     path.write_bytes(good())
-    endpoint = session.serve(path, {"name": "it", "trust": True})
+    endpoint = handle(session, path, {"name": "it", "trust": True})
     assert caller.predict("/it/predict", json=BODY) == [0]
     endpoint.unload()
     path.write_bytes(broken.data())

@@ -21,6 +21,7 @@ import pytest
 from nbserve import Endpoint
 from nbserve.errors import Conflict, InputError, ModelError, NotFound
 from nbserve.notebook.session import Session
+from tests.client import handle
 from tests.models import IRIS_ROWS, iris_frame, logistic_on_frame
 
 SOON_S = 20.0
@@ -58,7 +59,7 @@ Serve = Callable[..., Endpoint]
 
 @pytest.fixture
 def serve(session: Session) -> Serve:
-    return lambda model, **options: session.serve(model, {"name": "m", **options})
+    return lambda model, **options: handle(session, model, {"name": "m", **options})
 
 
 def post(endpoint: Endpoint, path: str, body: Any) -> Any:
@@ -183,7 +184,7 @@ def test_what_is_not_the_models_input_is_an_input_error(serve: Serve) -> None:
 def test_an_error_that_is_kept_keeps_no_model(session: Session, model: type, ask: str) -> None:
     served = model()
     alive = weakref.ref(served)
-    endpoint = session.serve(served, {"name": "m"})
+    endpoint = handle(session, served, {"name": "m"})
     with pytest.raises(ModelError) as kept:
         getattr(endpoint, ask)([[13]])
     del served
@@ -196,7 +197,7 @@ def test_an_error_that_is_kept_keeps_no_model(session: Session, model: type, ask
 def test_an_error_over_http_keeps_no_model(session: Session) -> None:
     model = Model()
     alive = weakref.ref(model)
-    endpoint = session.serve(model, {"name": "m"})
+    endpoint = handle(session, model, {"name": "m"})
     with pytest.raises(HTTPError, match="500"):
         post(endpoint, "predict/", {"X": [[13]]})
     del model

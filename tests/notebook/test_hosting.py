@@ -19,7 +19,7 @@ from nbserve.notebook.still import as_html, as_text
 from nbserve.web import address as address_module
 from nbserve.web.access import Access
 from tests.certificates import PASSWORD, issued, locked, self_signed
-from tests.client import PATIENCE_S
+from tests.client import PATIENCE_S, handle
 
 ROWS = {"X": [[1.0, 2.0]]}
 FOR_ALL = {"host": "0.0.0.0"}
@@ -57,7 +57,7 @@ def listening(session: Session) -> list[tuple[str, int]]:
 
 
 def test_it_is_for_this_machine_alone_unless_the_user_says_otherwise(session: Session) -> None:
-    endpoint = session.serve(echo, {"name": "echo"})
+    endpoint = handle(session, echo, {"name": "echo"})
     assert [host for host, _ in listening(session)] == ["127.0.0.1"]
     assert session.snapshot("echo")["endpoints"][0]["addresses"] == []
     assert "For teammates" not in as_html(session.snapshot("echo"))
@@ -65,7 +65,7 @@ def test_it_is_for_this_machine_alone_unless_the_user_says_otherwise(session: Se
 
 
 def test_for_all_addresses_it_answers_with_the_token_whatever_it_is_called(session: Session, lan: str) -> None:
-    endpoint = session.serve(echo, {"name": "echo", **FOR_ALL})
+    endpoint = handle(session, echo, {"name": "echo", **FOR_ALL})
     port = urlsplit(endpoint.url).port
     assert listening(session) == [("0.0.0.0", port)]
     headers = {"authorization": f"Bearer {endpoint.token}", "host": f"{lan}:{port}"}
@@ -75,7 +75,7 @@ def test_for_all_addresses_it_answers_with_the_token_whatever_it_is_called(sessi
 
 
 def test_the_card_says_which_addresses_others_can_use(session: Session, lan: str) -> None:
-    endpoint = session.serve(echo, {"name": "echo", **FOR_ALL})
+    endpoint = handle(session, echo, {"name": "echo", **FOR_ALL})
     address = endpoint.url.replace("127.0.0.1", lan)
     entry = session.snapshot("echo")["endpoints"][0]
     assert (entry["url"], entry["addresses"]) == (endpoint.url, [address])
@@ -93,7 +93,7 @@ def test_another_host_is_refused_while_it_listens_and_the_same_in_another_form_i
         session.serve(echo, {"name": "other", **FOR_ALL})
     assert "other" not in session.registry
     session.stop_all()
-    assert session.serve(echo, {"name": "other", **FOR_ALL}).url
+    assert handle(session, echo, {"name": "other", **FOR_ALL}).url
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "0", "::"])
@@ -106,7 +106,7 @@ def test_nothing_is_served_to_other_machines_without_a_token(session: Session, h
 
 
 def test_what_is_served_later_needs_a_token_too_and_nothing_changes_when_it_has_none(session: Session) -> None:
-    endpoint = session.serve(echo, {"name": "echo", **FOR_ALL})
+    endpoint = handle(session, echo, {"name": "echo", **FOR_ALL})
     for name in ("other", "echo"):
         with pytest.raises(OptionError, match="Without a token"):
             session.serve(echo, {"name": name, "token": False})
@@ -121,7 +121,7 @@ def test_what_is_open_already_keeps_a_server_that_starts_anew_from_other_machine
     server.stop()
     with pytest.raises(OptionError, match="Without a token"):
         session.serve(echo, {"name": "echo", **FOR_ALL})
-    assert session.serve(echo, {"name": "echo"}).url.startswith("http://127.0.0.1:")
+    assert handle(session, echo, {"name": "echo"}).url.startswith("http://127.0.0.1:")
 
 
 def test_the_token_is_needed_where_the_default_says_none_and_the_line_says_others(session: Session) -> None:
@@ -155,7 +155,7 @@ def test_an_address_that_is_not_this_machines_is_an_error_and_nothing_is_served(
 def test_the_jupyter_server_is_told_a_number_that_no_other_machine_has(
     session: Session, announced: dict[str, str], host: str | None
 ) -> None:
-    endpoint = session.serve(echo, {"name": "echo", "host": host})
+    endpoint = handle(session, echo, {"name": "echo", "host": host})
     assert announced["echo"] == endpoint.url
     assert urlsplit(endpoint.url).hostname in ("127.0.0.1", "::1")
     assert len(listening(session)) == 1
@@ -181,7 +181,7 @@ def test_the_jupyter_server_is_told_a_number_of_this_machine_and_no_name(
 def test_where_it_listens_for_one_network_or_with_tls_the_jupyter_server_has_a_side_door_of_this_machine(
     session: Session, announced: dict[str, str], certificate: dict[str, str]
 ) -> None:
-    endpoint = session.serve(echo, {"name": "echo", **certificate})
+    endpoint = handle(session, echo, {"name": "echo", **certificate})
     assert [host for host, _ in listening(session)] == ["127.0.0.1", "127.0.0.1"]
     assert announced["echo"] == f"http://127.0.0.1:{listening(session)[1][1]}/echo/"
     with httpx.Client(timeout=PATIENCE_S, trust_env=False) as client:
@@ -203,7 +203,7 @@ def test_where_it_listens_for_one_network_or_with_tls_the_jupyter_server_has_a_s
 def test_with_a_certificate_every_url_is_https_and_the_client_verifies_it(
     session: Session, certificate: dict[str, str], tmp_path: Path
 ) -> None:
-    endpoint = session.serve(echo, {"name": "echo", **certificate})
+    endpoint = handle(session, echo, {"name": "echo", **certificate})
     assert endpoint.url.startswith("https://127.0.0.1:")
     entry = session.snapshot("echo")["endpoints"][0]
     assert entry["page_url"].startswith(endpoint.url)
@@ -218,7 +218,7 @@ def test_with_a_certificate_every_url_is_https_and_the_client_verifies_it(
 def test_large_bodies_and_pages_come_over_tls_as_they_do_without(
     session: Session, certificate: dict[str, str], tmp_path: Path
 ) -> None:
-    endpoint = session.serve(echo, {"name": "echo", **certificate})
+    endpoint = handle(session, echo, {"name": "echo", **certificate})
     rows = [[float(number)] for number in range(100_000)]
     trusting = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
     with httpx.Client(verify=trusting, timeout=PATIENCE_S, trust_env=False) as client:
@@ -232,7 +232,7 @@ def test_large_bodies_and_pages_come_over_tls_as_they_do_without(
 
 def test_a_certificate_that_has_signed_itself_is_named_in_the_line_for_curl(session: Session, tmp_path: Path) -> None:
     certfile = self_signed(tmp_path)
-    endpoint = session.serve(echo, {"name": "echo", "certfile": str(certfile)})
+    endpoint = handle(session, echo, {"name": "echo", "certfile": str(certfile)})
     assert f"--cacert {certfile}" in session.snapshot("echo")["endpoints"][0]["curl"]
     with nbserve.Client(endpoint.url, endpoint.token, verify=certfile) as client:
         assert client.predict(X=ROWS["X"]) == ROWS["X"]
@@ -240,7 +240,7 @@ def test_a_certificate_that_has_signed_itself_is_named_in_the_line_for_curl(sess
 
 def test_the_url_is_one_that_the_certificate_is_for(session: Session, tmp_path: Path, lan: str) -> None:
     certfile = self_signed(tmp_path, "localhost", "box.example", "*.lab.example")
-    endpoint = session.serve(echo, {"name": "echo", "certfile": str(certfile), **FOR_ALL})
+    endpoint = handle(session, echo, {"name": "echo", "certfile": str(certfile), **FOR_ALL})
     port = urlsplit(endpoint.url).port
     assert endpoint.url == f"https://localhost:{port}/echo/"
     entry = session.snapshot("echo")["endpoints"][0]
@@ -251,7 +251,7 @@ def test_a_certificate_for_nothing_that_it_is_called_leaves_the_numbers(
     session: Session, tmp_path: Path, lan: str
 ) -> None:
     certfile = self_signed(tmp_path, "localhost")
-    endpoint = session.serve(echo, {"name": "echo", "certfile": str(certfile), **FOR_ALL})
+    endpoint = handle(session, echo, {"name": "echo", "certfile": str(certfile), **FOR_ALL})
     port = urlsplit(endpoint.url).port
     assert session.snapshot("echo")["endpoints"][0]["addresses"] == [f"https://{lan}:{port}/echo/"]
 
@@ -291,5 +291,5 @@ def test_the_password_of_an_encrypted_key_comes_from_the_environment(
     with pytest.raises(OptionError, match="is encrypted"):
         session.serve(echo, {"name": "echo", **given})
     monkeypatch.setenv("NBSERVE_KEYFILE_PASSWORD", PASSWORD)
-    assert session.serve(echo, {"name": "echo", **given}).url.startswith("https://")
+    assert handle(session, echo, {"name": "echo", **given}).url.startswith("https://")
     assert PASSWORD not in json.dumps(session.snapshot("echo"))

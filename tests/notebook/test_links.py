@@ -121,7 +121,7 @@ def test_what_a_link_opens_next_may_be_asked_for_it_before_it_is_served(
     serve: Serve, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a restart of the kernel."""
-    monkeypatch.setattr(handle_module, "_session_here", lambda: session)
+    monkeypatch.setattr(handle_module, "current_session", lambda: session)
     made = serve(double).share(allow=True)
     session.unserve("double")
     fresh = Endpoint(double, name="double")

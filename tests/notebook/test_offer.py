@@ -19,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 from nbserve import Model, ModelComponent, ModelResource
 from nbserve.errors import Conflict, LoadError, ModelRefused, OverBudget, SpillError
 from nbserve.notebook.session import Session
-from tests.client import Caller
+from tests.client import Caller, handle
 
 Serve = Callable[..., Any]
 X, Y = load_iris(return_X_y=True)
@@ -107,7 +107,7 @@ def test_the_document_describes_it_before_and_after(serve: Serve, caller: Caller
 
 
 def test_eager_is_loaded_at_once(session: Session, churn: Path) -> None:
-    endpoint = session.serve(churn, {"eager": True, **TRUSTED})
+    endpoint = handle(session, churn, {"eager": True, **TRUSTED})
     endpoint.load_if_eager()
     assert endpoint.loaded
 
@@ -383,7 +383,7 @@ def test_what_cannot_be_put_aside_stays_the_users_also_when_he_wants_to_forget_i
     namespace: dict[str, Any] = {"stuck": Stuck()}
     session = Session(namespace, is_watched=True)
     try:
-        endpoint = session.serve(namespace["stuck"], {})
+        endpoint = handle(session, namespace["stuck"], {})
         with pytest.raises(SpillError):
             endpoint.unload(forget=True)
         assert isinstance(namespace["stuck"], Stuck)
@@ -396,10 +396,10 @@ def test_what_stands_for_a_forgotten_model_can_be_served_again() -> None:
     namespace: dict[str, Any] = {"model": LogisticRegression(max_iter=500).fit(X, Y)}
     session = Session(namespace, is_watched=True)
     try:
-        report = session.serve(namespace["model"], {}).unload(forget=True)
+        report = handle(session, namespace["model"], {}).unload(forget=True)
         assert (report.forgotten, report.holders) == (("model",), ())
         assert "restore" in repr(namespace["model"])
-        endpoint = session.serve(namespace["model"], {"name": "model"})
+        endpoint = handle(session, namespace["model"], {"name": "model"})
         assert isinstance(namespace["model"], LogisticRegression)
         assert endpoint.predict(X=ROW) == [0]
     finally:

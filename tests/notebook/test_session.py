@@ -19,6 +19,7 @@ from nbserve.errors import Conflict, ModelRefused, NotFitted, NotFound, OptionEr
 from nbserve.notebook.folder import LOCK
 from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.session import Session
+from tests.client import handle
 
 
 class Constant:
@@ -66,13 +67,13 @@ def test_before_anything_is_served_there_is_neither_thread_nor_port(session: Ses
 
 def test_the_name_is_the_one_given_or_the_variables_or_the_types(session: Session, namespace: dict[str, Any]) -> None:
     namespace["mine"] = model = Constant()
-    assert session.serve(model, {"name": "given"}).name == "given"
-    assert session.serve(model, {}).name == "mine"
-    assert session.serve(Constant(), {}).name == "constant"
+    assert session.serve(model, {"name": "given"}) == "given"
+    assert session.serve(model, {}) == "mine"
+    assert session.serve(Constant(), {}) == "constant"
 
 
 def test_serving_again_keeps_url_token_counters_and_log_and_counts_versions(session: Session) -> None:
-    first = session.serve(Constant(1), {"name": "m"})
+    first = handle(session, Constant(1), {"name": "m"})
     url, token = first.url, first.token
     assert predict(first, [[0]]) == [1]
     session.serve(Constant(2), {"name": "m"})
@@ -83,7 +84,7 @@ def test_serving_again_keeps_url_token_counters_and_log_and_counts_versions(sess
 
 
 def test_a_route_of_the_users_below_an_endpoint_is_in_the_way_of_no_swap(session: Session) -> None:
-    endpoint = session.serve(Constant(1), {"name": "one"})
+    endpoint = handle(session, Constant(1), {"name": "one"})
     session.app.add_api_route("/one/extra", nothing)
     session.serve(Constant(2), {"name": "one"})
     assert (predict(endpoint, [[0]]), get(f"{endpoint.url}extra", endpoint.token)) == ([2], {})
@@ -93,7 +94,7 @@ def test_a_route_of_the_users_below_an_endpoint_is_in_the_way_of_no_swap(session
 
 
 def test_a_swap_may_open_and_close_the_endpoint(session: Session) -> None:
-    endpoint = session.serve(Constant(), {"name": "m"})
+    endpoint = handle(session, Constant(), {"name": "m"})
     closed = endpoint.token
     session.serve(Constant(), {"name": "m", "token": False})
     assert endpoint.token is None
@@ -107,10 +108,10 @@ def test_a_swap_may_open_and_close_the_endpoint(session: Session) -> None:
 
 
 def test_a_stopped_name_gets_a_new_token_and_starts_anew(session: Session) -> None:
-    endpoint = session.serve(Constant(), {"name": "m"})
+    endpoint = handle(session, Constant(), {"name": "m"})
     token = endpoint.token
     endpoint.stop()
-    assert session.serve(Constant(), {"name": "m"}).token != token
+    assert handle(session, Constant(), {"name": "m"}).token != token
     assert endpoint.metadata()["version"] == 1
 
 
@@ -136,7 +137,7 @@ def test_what_is_refused_changes_nothing(session: Session, model: Any, options: 
 def test_what_is_refused_leaves_what_was_served_there(session: Session) -> None:
     from sklearn.linear_model import LogisticRegression
 
-    endpoint = session.serve(Constant(), {"name": "m"})
+    endpoint = handle(session, Constant(), {"name": "m"})
     with pytest.raises(NotFitted):
         session.serve(LogisticRegression(), {"name": "m"})
     assert endpoint.metadata()["version"] == 1
@@ -144,7 +145,7 @@ def test_what_is_refused_leaves_what_was_served_there(session: Session) -> None:
 
 
 def test_a_handle_cannot_be_served(session: Session) -> None:
-    endpoint = session.serve(Constant(), {"name": "m"})
+    endpoint = handle(session, Constant(), {"name": "m"})
     with pytest.raises(ModelRefused, match="m is an endpoint already"):
         session.serve(endpoint, {})
 
@@ -158,36 +159,36 @@ def test_a_taken_port_is_said_at_once_and_nothing_is_served(session: Session) ->
         with pytest.raises(PortTaken, match=f"Port {port} of 127.0.0.1 cannot be listened on"):
             session.serve(Constant(), {"name": "m", "port": port})
     assert (len(session.registry), threads()) == (0, [])
-    assert f":{port}/" in session.serve(Constant(), {"name": "m", "port": port}).url
+    assert f":{port}/" in handle(session, Constant(), {"name": "m", "port": port}).url
 
 
 def test_another_port_than_the_running_one_is_refused(session: Session) -> None:
-    endpoint = session.serve(Constant(), {"name": "m"})
+    endpoint = handle(session, Constant(), {"name": "m"})
     port = int(endpoint.url.split(":")[2].partition("/")[0])
     with pytest.raises(OptionError, match=f"listens on port {port} already"):
         session.serve(Constant(), {"name": "other", "port": port - 1})
-    assert session.serve(Constant(), {"name": "other", "port": port}).url.startswith(session.url)
+    assert handle(session, Constant(), {"name": "other", "port": port}).url.startswith(session.url)
 
 
 def test_only_this_machine_can_call(session: Session) -> None:
-    assert session.serve(Constant(), {"name": "m"}).url.startswith("http://127.0.0.1:")
+    assert handle(session, Constant(), {"name": "m"}).url.startswith("http://127.0.0.1:")
 
 
 def test_stopping_closes_the_port_and_ends_the_threads(session: Session) -> None:
-    endpoint = session.serve(Constant(), {"name": "m"})
+    endpoint = handle(session, Constant(), {"name": "m"})
     predict(endpoint, [[0]])
     url = endpoint.url
     session.stop_all()
     assert threads() == []
     with pytest.raises(OSError, match="refused"):
         urlopen(url, timeout=5)
-    assert predict(session.serve(Constant(5), {"name": "m"}), [[0]]) == [5]
+    assert predict(handle(session, Constant(5), {"name": "m"}), [[0]]) == [5]
 
 
 def test_two_sessions_know_nothing_of_each_other(session: Session) -> None:
     other = Session({})
     try:
-        mine, others = session.serve(Constant(1), {"name": "m"}), other.serve(Constant(2), {"name": "m"})
+        mine, others = handle(session, Constant(1), {"name": "m"}), handle(other, Constant(2), {"name": "m"})
         assert (predict(mine, [[0]]), predict(others, [[0]])) == ([1], [2])
         with pytest.raises(HTTPError, match="401"):
             get(f"{mine.url}predict/", others.token, {"X": [[0]]})
@@ -199,7 +200,7 @@ def test_two_sessions_know_nothing_of_each_other(session: Session) -> None:
 
 
 def test_two_endpoints_of_one_class_are_two(session: Session) -> None:
-    one, two = session.serve(Constant(1), {"name": "one"}), session.serve(Constant(2), {"name": "two"})
+    one, two = handle(session, Constant(1), {"name": "one"}), handle(session, Constant(2), {"name": "two"})
     assert (predict(one, [[0]]), predict(two, [[0]])) == ([1], [2])
     with pytest.raises(HTTPError, match="403"):
         get(f"{one.url}predict/", two.token, {"X": [[0]]})
@@ -221,7 +222,7 @@ def test_the_snapshot_of_a_card_holds_no_model(session: Session) -> None:
 
 
 def test_a_cards_orders_are_carried_out(session: Session) -> None:
-    endpoint = session.serve(Constant(), {"name": "m"})
+    endpoint = handle(session, Constant(), {"name": "m"})
     assert session.obey("unload", "m").startswith("Unloaded; ")
     assert endpoint.state == "unloaded"
     assert session.obey("load", "m") == "Loaded."
@@ -236,7 +237,7 @@ def test_analysing_again_serves_what_has_changed_in_place(session: Session) -> N
     from sklearn.linear_model import LinearRegression
 
     model = LinearRegression().fit([[0.0], [1.0]], [0.0, 1.0])
-    endpoint = session.serve(model, {"name": "m"})
+    endpoint = handle(session, model, {"name": "m"})
     assert predict(endpoint, [[2.0]]) == pytest.approx([2.0])
     model.fit([[0.0, 0.0], [1.0, 1.0]], [0.0, 2.0])
     endpoint.refresh()
@@ -250,7 +251,7 @@ def test_analysing_again_serves_what_has_changed_in_place(session: Session) -> N
 def test_nothing_holds_a_model_that_is_not_served_any_more(session: Session) -> None:
     model = Constant()
     alive = weakref.ref(model)
-    endpoint = session.serve(model, {"name": "m"})
+    endpoint = handle(session, model, {"name": "m"})
     predict(endpoint, [[0]])
     endpoint.inspect(), endpoint.metadata()
     del model
@@ -263,7 +264,7 @@ def test_nothing_holds_a_model_that_is_not_served_any_more(session: Session) -> 
 def test_nothing_holds_a_model_that_was_swapped_out(session: Session) -> None:
     old = Constant()
     alive = weakref.ref(old)
-    endpoint = session.serve(old, {"name": "m"})
+    endpoint = handle(session, old, {"name": "m"})
     predict(endpoint, [[0]])
     del old
     session.serve(Constant(2), {"name": "m"})
@@ -275,7 +276,7 @@ def test_the_files_of_a_closed_session_are_gone(
     session: Session, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    session.serve(Constant(), {"name": "m"}).unload()
+    handle(session, Constant(), {"name": "m"}).unload()
     (folder,) = tmp_path.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     assert [each.suffix for each in folder.iterdir() if each.name != LOCK] == [".spill"]
@@ -296,7 +297,7 @@ def notebook(namespace: dict[str, Any]) -> Iterator[Session]:
 
 def test_a_model_that_a_variable_holds_is_left_there(notebook: Session, namespace: dict[str, Any]) -> None:
     namespace["m"] = Constant()
-    endpoint = notebook.serve(namespace["m"], {})
+    endpoint = handle(notebook, namespace["m"], {})
     report = endpoint.unload()
     assert (report.state, report.holders) == ("unloaded", ("m",))
     assert endpoint.metadata()["memory"]["spilled_bytes"] == 0
@@ -308,7 +309,7 @@ def test_a_model_that_is_unloaded_and_let_go_of_in_one_cell_is_not_lost(
     notebook: Session, namespace: dict[str, Any]
 ) -> None:
     namespace["m"] = Constant(7)
-    endpoint = notebook.serve(namespace["m"], {})
+    endpoint = handle(notebook, namespace["m"], {})
     endpoint.unload()
     del namespace["m"]
     gc.collect()
@@ -321,7 +322,7 @@ def test_a_model_that_is_unloaded_by_a_caller_while_a_cell_lets_go_of_it_is_not_
     notebook: Session, namespace: dict[str, Any]
 ) -> None:
     namespace["m"] = Constant(8)
-    endpoint = notebook.serve(namespace["m"], {})
+    endpoint = handle(notebook, namespace["m"], {})
     get(f"{endpoint.url}unload/", notebook.access.session_token, {})
     namespace["m"] = Constant(9)
     gc.collect()
@@ -334,7 +335,7 @@ def test_after_a_cell_has_let_go_of_an_unloaded_model_nothing_holds_it(
 ) -> None:
     namespace["m"] = Constant()
     watched = weakref.ref(namespace["m"])
-    notebook.serve(namespace["m"], {}).unload()
+    handle(notebook, namespace["m"], {}).unload()
     notebook.after_execution()
     assert watched() is namespace["m"]
     del namespace["m"]
@@ -360,7 +361,7 @@ class Counts:
 
 def test_one_object_is_called_by_one_thread_whatever_its_names(session: Session) -> None:
     model = Counts()
-    endpoints = [session.serve(model, {"name": name}) for name in "aba"]
+    endpoints = [handle(session, model, {"name": name}) for name in "aba"]
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(endpoint.predict, X=[1]) for endpoint in endpoints]
         assert [each.result(10) for each in asked] == [[1], [1], [1]]
@@ -373,7 +374,7 @@ def test_what_the_shell_remembers_holds_the_model_too() -> None:
     model = Counts()
     session = Session({"Out": {3: model}, "_": model}, is_watched=True)
     try:
-        report = session.serve(model, {"name": "kept"}).unload()
+        report = handle(session, model, {"name": "kept"}).unload()
         assert report.holders == ("Out[3]",)
         assert session.snapshot("kept")["endpoints"][0]["holders"] == ["Out[3]"]
         again = session.registry["kept"].unload()

@@ -10,7 +10,7 @@ import pytest
 
 from nbserve.notebook.session import Session
 from nbserve.web.access import Access
-from tests.client import Caller, assert_error, opened
+from tests.client import Caller, assert_error, handle, opened
 from tests.conftest import Serve
 
 ROWS = {"X": [[1.0, 2.0]]}
@@ -25,7 +25,7 @@ def stranger() -> Iterator[Caller]:
     """Calls a session with an endpoint that is open and one that is not, whose token it keeps."""
     with opened() as (session, caller):
         session.serve(echo, {"name": "open", "token": False})
-        caller.token = str(session.serve(echo, {"name": "closed"}).token)
+        caller.token = str(handle(session, echo, {"name": "closed"}).token)
         yield caller
 
 

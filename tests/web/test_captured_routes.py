@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from nbserve import ModelResource, resource_method
 from nbserve.core.exchanges import KEPT_BYTES, MOST
 from nbserve.notebook.session import Session
-from tests.client import Caller, Gated, assert_error, opened
+from tests.client import Caller, Gated, assert_error, handle, opened
 from tests.conftest import Serve
 from tests.resources import Loads, Waits
 
@@ -76,7 +76,7 @@ class Shop(ModelResource):
 @pytest.fixture(scope="module")
 def shop() -> Iterator[tuple[Session, Caller]]:
     with opened() as (session, caller):
-        app = session.serve(Shop(component=Loads()), {"name": "shop"}).app
+        app = handle(session, Shop(component=Loads()), {"name": "shop"}).app
         app.add_api_route("/shop/extra/{word}", lambda word: word, methods=["GET"])
         app.add_api_route("/beside", lambda: "beside")
         app.mount("/shop/files", PlainTextResponse("a file"))

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from nbserve.notebook.session import Session
-from tests.client import PATIENCE_S, Caller, Gated, assert_error, opened
+from tests.client import PATIENCE_S, Caller, Gated, assert_error, handle, opened
 
 METHODS = ("predict", "again")
 ROUTES: dict[str, tuple[str, ...]] = {
@@ -199,7 +199,7 @@ def _gone() -> None:
 def test_a_model_that_fails_is_500_without_a_path_and_its_traceback_is_in_the_log_only(
     session: Session, caller: Caller
 ) -> None:
-    endpoint = session.serve(Broken(), {"name": "broken"})
+    endpoint = handle(session, Broken(), {"name": "broken"})
     answer = caller.post("/broken/predict", json={"X": [[1]]})
     body = assert_error(answer, 500, "model_failed")
     assert body["predict_id"]

@@ -14,7 +14,7 @@ import pytest
 from nbserve.notebook.session import Session
 from nbserve.web import line as lines
 from nbserve.web.line import Line
-from tests.client import PATIENCE_S, Caller, Gated, opened
+from tests.client import PATIENCE_S, Caller, Gated, handle, opened
 from tests.models import logistic_on_arrays
 
 ROW = [5.1, 3.5, 1.4, 0.2]
@@ -283,7 +283,7 @@ def _broken(*_: Any, **__: Any) -> Any:
 
 def test_who_waits_when_the_server_stops_is_not_left_waiting(gated: Gated) -> None:
     with opened() as (session, caller):
-        endpoint = session.serve(gated, {"name": "gated"})
+        endpoint = handle(session, gated, {"name": "gated"})
         with caller.connect() as connection:
             connection.sendall(request(caller, b'{"X": [[1]]}', "/gated/predict/"))
             assert gated.is_inside.wait(PATIENCE_S)

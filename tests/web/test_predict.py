@@ -19,7 +19,7 @@ from nbserve.core.codecs import to_plain
 from nbserve.core.component import Component
 from nbserve.errors import Busy
 from nbserve.notebook.session import Session
-from tests.client import PATIENCE_S, Caller, Gated, assert_error, opened
+from tests.client import PATIENCE_S, Caller, Gated, assert_error, handle, opened
 from tests.conftest import Serve
 from tests.models import text_pipeline
 
@@ -238,7 +238,7 @@ def test_whatever_a_model_raises_is_500_and_the_server_lives(
 ) -> None:
     session, user = shop
     for error in FAULTS:
-        endpoint = session.serve(way(error), {"name": "model"})
+        endpoint = handle(session, way(error), {"name": "model"})
         answer = user.post("/model/predict", json={"X": [1]})
         body = assert_error(answer, 500, "model_failed")
         assert body["predict_id"], error

@@ -24,7 +24,7 @@ from nbserve.errors import PortTaken, ServerError
 from nbserve.notebook.session import Session
 from nbserve.web import server as server_module
 from nbserve.web.server import THREAD_NAME, Server
-from tests.client import PATIENCE_S, Caller, Gated
+from tests.client import PATIENCE_S, Caller, Gated, handle
 from tests.conftest import Serve
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -89,7 +89,7 @@ def test_a_port_taken_by_somebody_else_fails_in_the_cell_and_nothing_is_served(s
         with pytest.raises(PortTaken):
             session.serve(echo, {"name": "echo", "port": other.getsockname()[1]})
     assert len(session.registry) == 0
-    assert session.serve(echo, {"name": "echo"}).url.startswith("http://127.0.0.1:")
+    assert handle(session, echo, {"name": "echo"}).url.startswith("http://127.0.0.1:")
 
 
 def test_a_wanted_port_is_the_one_and_is_free_again_after_the_stop() -> None:
@@ -140,7 +140,7 @@ def test_a_failed_start_leaves_nothing_served(session: Session, monkeypatch: pyt
         with pytest.raises(ServerError):
             session.serve(echo, {"name": "echo"})
     assert len(session.registry) == 0
-    assert session.serve(echo, {"name": "echo"}).predict(X=[1]) == [1]
+    assert handle(session, echo, {"name": "echo"}).predict(X=[1]) == [1]
 
 
 def test_stop_answers_what_is_in_flight(serve: Serve, caller: Caller, session: Session, gated: Gated) -> None:
@@ -249,11 +249,11 @@ print(before == left(), before, left())
 
 
 def test_a_session_serves_again_after_everything_was_stopped(session: Session) -> None:
-    first = session.serve(echo, {"name": "echo"})
+    first = handle(session, echo, {"name": "echo"})
     assert first.predict(X=[1]) == [1]
     session.stop_all()
     assert session.url == ""
-    assert session.serve(echo, {"name": "echo"}).predict(X=[1]) == [1]
+    assert handle(session, echo, {"name": "echo"}).predict(X=[1]) == [1]
 
 
 # --- fork

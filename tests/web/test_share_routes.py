@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from nbserve import ModelResource, NbserveError, resource_method
 from nbserve.notebook.session import Session
 from nbserve.shares import Use, new_share
-from tests.client import Caller, assert_error, opened
+from tests.client import Caller, assert_error, handle, opened
 from tests.conftest import Serve
 from tests.resources import Loads
 
@@ -81,7 +81,7 @@ class Link:
 def shop() -> Iterator[tuple[Session, Caller, str]]:
     """A resource, and beside it what a user may have added to the application below its name."""
     with opened() as (session, caller):
-        app = session.serve(Shop(component=Loads()), {"name": "shop"}).app
+        app = handle(session, Shop(component=Loads()), {"name": "shop"}).app
         app.add_api_route("/shop/extra", lambda: HERE, methods=["GET", "POST"])
         app.add_api_route("/shop/metadata/extra", lambda: HERE)
         app.mount("/shop/files", _answers)
