@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ..errors import Conflict, LoadError, NbserveError, OverBudget
-from .blame import forget_locals, reason_of
+from .blame import forget_locals
 from .lifecycle import Listener, Source, State
+from .loading import Loading, failure_again, failure_of
 from .waiting import is_leased_here, is_loading_here, leased_here, loading_here, may_wait
 
-__all__ = ["Component", "Loading"]
+__all__ = ["Component"]
 
 M = TypeVar("M")
 R = TypeVar("R")
@@ -26,18 +26,6 @@ LONGEST_LOOK_S = 1.0
 
 NESTED_S = 30.0
 """How long an unload waits that is asked for from inside a call of another model."""
-
-
-@dataclass(eq=False, slots=True)
-class Loading:
-    """A load that runs on a thread of its own, and everybody who waits for it.
-
-    The future comes to None, or to what went wrong.
-    """
-
-    outcome: Future[NbserveError | None]
-    began: float
-    overdue_at: float
 
 
 class Component(Generic[M]):
@@ -199,7 +187,7 @@ class Component(Generic[M]):
             if self._loading is not None and not self._is_overdue(self._loading) and not self.is_loading_here():
                 return self._loading
             if self._failure is not None:
-                raise _again(self._failure)
+                raise failure_again(self._failure)
             if self.is_loading_here():
                 raise Conflict("A model cannot be loaded by its own load.", "Use what it has loaded so far itself.")
             loading = self._loading = self._resumed() or self._started()
@@ -220,11 +208,11 @@ class Component(Generic[M]):
                 self._is_overdue(loading)
                 failure = self._failure
             if failure is not None:
-                raise _again(failure)
+                raise failure_again(failure)
             return
         error = loading.outcome.result()
         if error is not None:
-            raise _again(error)
+            raise failure_again(error)
 
     def replace(self, model: M | None) -> None:
         """The model that the owner of the source has put, or (None) taken, itself."""
@@ -380,7 +368,7 @@ class Component(Generic[M]):
         except BaseException as error:  # noqa: BLE001 - the user's own code: what it raises is the reason
             raised = error
             forget_locals(error)
-        failure = None if raised is None else _failure_of(raised)
+        failure = None if raised is None else failure_of(raised)
         has_model = model is not None
         is_wanted = self._finish(loading, model, failure)
         del model
@@ -431,25 +419,3 @@ class Component(Generic[M]):
             self.loads += model is not None
             self.loaded_at = self._clock()
             return True
-
-
-def _failure_of(error: BaseException) -> NbserveError:
-    """What a load that raised came to."""
-    if isinstance(error, OverBudget):
-        return error
-    if isinstance(error, NbserveError):
-        failure = LoadError(error.problem, error.remedy or _REMEDY)
-    else:
-        failure = LoadError(f"Loading raised {reason_of(error).rstrip('.')}.", _REMEDY)
-    failure.__cause__ = error
-    return failure
-
-
-_REMEDY = "Load it again once the cause is gone, or serve another model."
-
-
-def _again(error: NbserveError) -> NbserveError:
-    """The same error, to be raised by one more caller: an exception that several threads raise is nobody's."""
-    again = type(error)(error.problem, error.remedy)
-    again.__cause__ = error.__cause__
-    return again
