@@ -28,6 +28,7 @@ from ..version import __version__
 from .announcing import announce_endpoint, kernel_id, withdraw_endpoint
 from .cards import Cards, entry_of
 from .configured import Configured
+from .credentials import Credentials
 from .forgotten import Forgotten
 from .hosting import Hosting
 from .household import Household
@@ -83,8 +84,7 @@ class Session:
         self._server_options = dict(server_options or {})
         self._is_watched = is_watched
         self._tell_owner = advise
-        self._tokens: dict[str, str] = {}
-        self._keys: dict[str, str] = {}
+        self._credentials = Credentials(self.access)
         self._links = Links(self.registry, self._resources, self.access.meters)
         self._told: dict[str, Told] = {}
         self._prepared: weakref.WeakSet[Served] = weakref.WeakSet()
@@ -205,10 +205,7 @@ class Session:
         """Raises `NotFound`."""
         with self._lock:
             served = self.registry.remove(name)
-            for issued in (self._tokens, self._keys):
-                if name in issued:
-                    self.access.revoke(issued.pop(name))
-            self.access.forget(name)
+            self._credentials.withdraw(name)
             self._told.pop(name, None)
             self._resources.remove(name)
         self.access.meters.write()  # before another kernel of the notebook takes its links along
@@ -255,7 +252,7 @@ class Session:
 
     def token(self, name: str) -> str | None:
         """The endpoint's own token; None when it needs none."""
-        return self._tokens.get(name)
+        return self._credentials.token(name)
 
     def share(self, name: str, origin: str = "", /, **given: Any) -> dict[str, Any]:
         """A new link to the endpoint, for people without an account here. Raises what `Links.share` does."""
@@ -367,7 +364,7 @@ class Session:
 
         Raises `NotFound`, `OptionError` for what is no such route, OSError.
         """
-        return asked(self.url_of(name), self._keys.get(name), verb, path, body)
+        return asked(self.url_of(name), self._credentials.key(name), verb, path, body)
 
     def text(self, name: str) -> str:
         from .still import as_text
@@ -401,13 +398,8 @@ class Session:
         )
 
     def _announce(self, served: Served, resource: Any) -> None:
-        name, needs_token = served.name, served.options.token
-        token = self._tokens.get(name)
-        if needs_token and token is None:
-            self._tokens[name] = self.access.issue_for(name)
-        elif not needs_token and token is not None:
-            self.access.revoke(self._tokens.pop(name))
-        self.access.set_open(name, not needs_token)
+        name = served.name
+        key = self._credentials.settle(name, needs_token=served.options.token)
         catch_prints()
         if resource is None:
             self._resources.remove(name)
@@ -415,9 +407,7 @@ class Session:
             self._resources.put(name, resource)
         self.registry.put(served)
         self._keep_house(served)
-        if name not in self._keys:
-            self._keys[name] = self.access.issue_key(name)
-        announce_endpoint(name, f"{self.hosting.side_url}{name}/", self._keys[name])
+        announce_endpoint(name, f"{self.hosting.side_url}{name}/", key)
         self._links.adopt(name)
         self.changed()
 

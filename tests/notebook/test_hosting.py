@@ -186,7 +186,7 @@ def test_where_it_listens_for_one_network_or_with_tls_the_jupyter_server_has_a_s
     assert announced["echo"] == f"http://127.0.0.1:{listening(session)[1][1]}/echo/"
     with httpx.Client(timeout=PATIENCE_S, trust_env=False) as client:
         assert client.get(f"{announced['echo']}metadata/").status_code == 401
-        key = {"authorization": f"Bearer {session._keys['echo']}"}
+        key = {"authorization": f"Bearer {session._credentials.key('echo')}"}
         assert client.post(f"{announced['echo']}predict/", json=ROWS, headers=key).status_code == 200
         with pytest.raises(httpx.HTTPError):
             client.get(endpoint.url.replace("https", "http"))

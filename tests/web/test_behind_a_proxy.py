@@ -115,16 +115,16 @@ def test_an_endpoint_has_documentation_of_its_own(serve: Callable, session: Sess
 
 def test_a_stopped_endpoints_key_opens_nothing(serve: Callable, session: Session, caller: Caller) -> None:
     endpoint = serve(Model(), name="iris")
-    key = session._keys["iris"]
+    key = session._credentials.key("iris")
     assert caller.get("/iris/metadata", token=key).status_code == 200
     endpoint.stop()
     serve(Model(), name="iris")
-    assert session._keys["iris"] != key
+    assert session._credentials.key("iris") != key
     assert_error(caller.get("/iris/metadata", token=key), 401, "token_missing")
 
 
 def test_a_swap_keeps_the_key(serve: Callable, session: Session) -> None:
     serve(Model(), name="iris")
-    key = session._keys["iris"]
+    key = session._credentials.key("iris")
     serve(Model(), name="iris")
-    assert session._keys["iris"] == key
+    assert session._credentials.key("iris") == key

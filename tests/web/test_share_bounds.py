@@ -37,7 +37,7 @@ def echo(X):
 def key(session: Session, serve: Serve) -> str:
     serve(echo, name="echo", batch="on")
     serve(echo, name="other")
-    return str(session._keys["echo"])
+    return str(session._credentials.key("echo"))
 
 
 @pytest.fixture

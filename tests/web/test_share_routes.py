@@ -86,7 +86,7 @@ def shop() -> Iterator[tuple[Session, Caller, str]]:
         app.add_api_route("/shop/metadata/extra", lambda: HERE)
         app.mount("/shop/files", _answers)
         app.add_api_websocket_route("/shop/talk", _talks)
-        yield session, caller, session._keys["shop"]
+        yield session, caller, session._credentials.key("shop")
 
 
 async def _answers(scope: Any, receive: Any, send: Any) -> None:
@@ -199,7 +199,7 @@ def test_no_websocket_is_opened_by_a_link(shop: tuple[Session, Caller, str], pat
 def test_what_looks_like_a_look_is_none_once_a_route_is_put_before_it(serve: Serve, session: Session) -> None:
     endpoint = serve(lambda X: X, name="shop")
     caller = Caller(session)
-    link = Link(session, caller, session._keys["shop"])
+    link = Link(session, caller, session._credentials.key("shop"))
     assert link.ask("GET", "metadata/").json()["name"] == "shop"
     assert link.use.requests == 0
     endpoint.app.add_api_route("/shop/metadata/", lambda: HERE)
@@ -217,7 +217,9 @@ def test_a_route_that_takes_any_word_is_counted_under_the_words_of_looks(serve: 
 
     serve(Catches(component=Loads()), name="shop")
     caller = Caller(session)
-    link, narrow = (Link(session, caller, session._keys["shop"], methods=methods) for methods in ((), ("predict",)))
+    link, narrow = (
+        Link(session, caller, session._credentials.key("shop"), methods=methods) for methods in ((), ("predict",))
+    )
     for number, word in enumerate(("metadata", "docs", "openapi.json", "other"), 1):
         assert link.ask("GET", word).json() == HERE
         assert link.use.requests == number
@@ -241,7 +243,7 @@ def test_a_page_names_no_route_that_the_link_does_not_open(shop: tuple[Session, 
 
     session, caller, _ = shop
     session.serve(Own(component=Loads()), {"name": "own"})
-    key = session._keys["own"]
+    key = session._credentials.key("own")
     assert Link(session, caller, key, name="own").ask("GET", "").json()["replaced"] == ["metadata", "predict", "secret"]
     told = Link(session, caller, key, name="own", methods=("predict",)).ask("GET", "")
     assert told.json()["replaced"] == ["metadata", "predict"]
@@ -262,7 +264,7 @@ def test_what_a_middleware_answers_itself_is_counted(
             raise RuntimeError("a bug")
         return JSONResponse(HERE, 200 if said == "fine" else 403)
 
-    link = Link(session, caller, session._keys["shop"])
+    link = Link(session, caller, session._credentials.key("shop"))
     assert link.ask("POST", "predict/", json=[1]).status_code == 200
     assert link.ask("GET", "metadata/").status_code == 200
     assert (link.use.requests, link.use.errors) == (1, 0)
@@ -298,7 +300,7 @@ def test_every_end_is_counted_once(serve: Serve, session: Session, caller: Calle
     serve(Fails(component=Loads()), name="shop")
     if is_guarded:
         session.app.router.dependencies.append(Depends(_only_with_a_hat))
-    link = Link(session, caller, session._keys["shop"], rows=4)
+    link = Link(session, caller, session._credentials.key("shop"), rows=4)
     hat = {"headers": {"x-hat": "on"}}
     for number, (path, status) in enumerate({"bug/": 500, "exit/": 500, "missing/": 404, "nothing/": 404}.items(), 1):
         assert link.ask("GET", path, **hat).status_code == status
@@ -327,7 +329,7 @@ def test_a_ticket_is_counted_when_its_result_is_there(
     serve(lambda X: [1 / each for each in X], name="shop")
     if is_guarded:
         session.app.router.dependencies.append(Depends(lambda: None))
-    link = Link(session, caller, session._keys["shop"])
+    link = Link(session, caller, session._credentials.key("shop"))
     for number, divisor in enumerate((1, 0), 1):
         ticket = link.ask("POST", "predict/?ticket=1", json=[divisor]).json()["ticket"]
         link.ask("GET", f"result/{ticket}/")
@@ -337,7 +339,7 @@ def test_a_ticket_is_counted_when_its_result_is_there(
 def test_users_handlers_of_our_errors_are_counted_once(serve: Serve, session: Session, caller: Caller) -> None:
     serve(Fails(component=Loads()), name="shop")
     session.app.add_exception_handler(NbserveError, lambda request, error: JSONResponse({"mine": error.code}, 418))
-    link = Link(session, caller, session._keys["shop"])
+    link = Link(session, caller, session._credentials.key("shop"))
     for number, (verb, path) in enumerate((("GET", "bug/"), ("GET", "nothing/"), ("POST", "predict/?ticket=x")), 1):
         assert link.ask(verb, path).status_code == 418
         assert (link.use.requests, link.use.errors) == (number, number)
