@@ -20,12 +20,9 @@ from ..notebook.session import Session
 from ..options import Options
 from ..settings import Settings
 from .exits import FAILED
-from .plans import offers_of, plans_of
+from .plans import OF_SERVER, check_agreement, offers_of, plans_of
 
 __all__ = ["inspect", "validate"]
-
-OF_SERVER = ("port", "host", "certfile", "keyfile")
-"""Options that are not of one endpoint alone."""
 
 
 def inspect(file: str, *, load: bool, trust: bool | None, as_json: bool) -> int:
@@ -103,7 +100,8 @@ def validate(files: Iterable[str]) -> int:
 def _is_valid(file: str) -> bool:
     try:
         plans = read_configuration(file).plans
-        _check_agreement(plans)
+        check_agreement(plans)
+        _check_hosting([Settings.of(plan.layer).options for plan in plans], plans[0].label)
     except NbserveError as error:
         _complain(str(error))
         return False
@@ -125,19 +123,8 @@ def _is_servable(plan: Plan, file: str) -> bool:
     return True
 
 
-def _check_agreement(plans: Iterable[Plan]) -> None:
-    """One server answers for all of a file. Raises `OptionError`."""
-    plans = list(plans)
-    for name in OF_SERVER:
-        said = {str(plan.layer.given[name]) for plan in plans if plan.layer.given.get(name) is not None}
-        if len(said) > 1:
-            problem = f"{plans[0].label}: its endpoints want {name}s {' and '.join(sorted(said))}."
-            raise OptionError(problem, "One server answers for all of a file: say it once, beside 'endpoints'.")
-    _check_hosting([Settings.of(plan.layer).options for plan in plans], plans[0].label)
-
-
 def _check_hosting(options: Sequence[Options], label: str) -> None:
-    """That server may listen there. Raises `OptionError`."""
+    """The one server may listen there. Raises `OptionError`."""
     said: dict[str, Any] = {
         name: next(filter(None, (getattr(each, name) for each in options)), None) for name in OF_SERVER
     }

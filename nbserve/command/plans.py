@@ -12,10 +12,13 @@ from ..notebook.offer import Offer
 from ..notebook.session import Session
 from ..settings import GIVEN, Layer, Settings
 
-__all__ = ["FOREGROUND", "offers_of", "plans_of"]
+__all__ = ["FOREGROUND", "OF_SERVER", "check_agreement", "offers_of", "plans_of"]
 
 FOREGROUND = {"port": 8000, "eager": True}
 """What is different from a notebook, by default: the address is known, and whether the models can be loaded, too."""
+
+OF_SERVER = ("port", "host", "certfile", "keyfile")
+"""Options that are not of one endpoint alone."""
 
 Offered = tuple[Offer, Settings]
 
@@ -31,6 +34,18 @@ def plans_of(words: Iterable[str]) -> list[Plan]:
     return plans
 
 
+def check_agreement(plans: Iterable[Plan]) -> None:
+    """One server answers for all of them. Raises `OptionError`."""
+    plans = list(plans)
+    for name in OF_SERVER:
+        saying = [plan for plan in plans if plan.layer.says(name)]
+        said = {str(plan.layer.given[name]) for plan in saying}
+        if len(said) > 1:
+            labels = ", ".join(dict.fromkeys(plan.label for plan in saying))
+            problem = f"{labels}: the endpoints want {name}s {' and '.join(sorted(said))}."
+            raise OptionError(problem, f"One server answers for all: say it once, beside 'endpoints', or as --{name}.")
+
+
 def offers_of(session: Session, plans: Iterable[Plan], given: Mapping[str, Any]) -> list[Offered]:
     """What can be served of the plans, with what was given to all of them; nothing is served or loaded yet.
 
@@ -39,6 +54,7 @@ def offers_of(session: Session, plans: Iterable[Plan], given: Mapping[str, Any])
     plans = list(plans)
     if len(plans) > 1 and ("name" in given or "path" in given):
         raise OptionError(f"One name cannot be that of {len(plans)} endpoints.", "Leave --name and --path away.")
+    check_agreement([Plan(plan.label, plan.model, Layer(GIVEN, {**plan.layer.given, **given})) for plan in plans])
     offers = [_offer_of(session, plan, given) for plan in plans]
     names = [settings.options.wanted_name or offer.name for offer, settings in offers]
     twice = next((name for name in names if names.count(name) > 1), None)

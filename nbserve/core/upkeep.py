@@ -149,11 +149,11 @@ class Upkeep:
     def _over(self, size_bytes: int) -> OverBudget:
         budget = self.budget_bytes or 0
         others = self.used_bytes()
-        needs = f"The model needs about {_megabytes(size_bytes)} of a memory budget of {_megabytes(budget)}"
+        needs = f"The model needs about {_size(size_bytes)} of a memory budget of {_size(budget)}"
         if size_bytes > budget or not others:
             return OverBudget(f"{needs}.", "Raise --budget.")
         return OverBudget(
-            f"{needs}, and {_megabytes(others)} are in use or held by the notebook.",
+            f"{needs}, and {_size(others)} are in use or held by the notebook.",
             "Ask again when others are idle, unload one with --forget, or raise --budget.",
         )
 
@@ -215,5 +215,5 @@ class Upkeep:
                     self._wait(self._changed, next_s)
 
 
-def _megabytes(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.1f} MB"
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:,.1f} kB"

@@ -92,6 +92,12 @@ MISTAKES: list[tuple[tuple[str, ...], int, str]] = [
     (("validate", ""), 1, "'' is no file of settings"),
     (("run", ""), 1, "The path of the model is empty"),
     (("inspect", ""), 1, "The path of the model is empty"),
+    (("run", "one.yaml", "other.yaml"), 1, r"one\.yaml, other\.yaml: the endpoints want ports 8123 and 8124.*--port"),
+    (
+        ("run", "iris.joblib", "--trust", "--port", "0", "--budget", "1kB"),
+        1,
+        r"about \d\.\d kB of a memory budget of 1\.0 kB",
+    ),
     (("inspect", "two.yaml"), 1, "'two.yaml' is a file of settings, and no model. nbserve validate"),
     (("inspect", "two.yaml", "--load"), 1, "'two.yaml' is a file of settings, and no model"),
     (("make-app", "iris.joblib", "iris.joblib/made"), 1, "made' cannot be written"),
@@ -104,6 +110,8 @@ def test_a_mistake_is_one_line_and_an_exit_code(
 ) -> None:
     (tmp_path / "two.yaml").write_text("endpoints: {a: {model: iris.joblib}, b: {model: iris.joblib}}")
     (tmp_path / "bad.yaml").write_text("model: iris.joblib\ndedline: 5\n")
+    (tmp_path / "one.yaml").write_text("{model: iris.joblib, name: a, port: 8123}")
+    (tmp_path / "other.yaml").write_text("{model: iris.joblib, name: b, port: 8124}")
     (tmp_path / "broken.joblib").write_bytes((tmp_path / "iris.joblib").read_bytes()[:200])
     came_to, said, told = say(*words)
     assert (came_to, said) == (code, "")
