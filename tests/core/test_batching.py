@@ -28,12 +28,11 @@ from nbserve.core.output import Log
 from nbserve.errors import Busy, InputError, LoadError, ModelError, NbserveError
 from nbserve.options import Options
 from tests.models import iris_array, logistic_on_arrays, titanic_input, titanic_pipeline
+from tests.sources import Remembered
 
 
-class Stored:
+class Stored(Remembered):
     """A source that has the model, if it has one."""
-
-    label, spilled_bytes, expected_bytes, progress = "a store", 0, 0, None
 
     def __init__(self, model: Any) -> None:
         self.model = model
@@ -42,18 +41,6 @@ class Stored:
         if self.model is None:
             raise ValueError("nothing there")
         return self.model
-
-    def keep(self, model: Any) -> None:
-        pass
-
-    def leave(self) -> None:
-        pass
-
-    def peek(self, look: Callable[[Any], Any]) -> None:
-        return None
-
-    def release(self) -> None:
-        pass
 
 
 ROW = [[5.1, 3.5, 1.4, 0.2]]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from nbserve.core.sharing import MOST_ROWS
-from nbserve.errors import NbserveError
+from tests.alike import assert_alike, outcome_of
 from tests.core.test_batching import Desk
 from tests.models import iris_array, iris_target, text_pipeline, titanic_pipeline
 
@@ -124,7 +122,7 @@ def test_each_is_answered_what_it_is_answered_alone(name: str, data: st.DataObje
         chosen.cost.note(1, 1e-5)
     answers = desk.together(*bodies, method=method)
     for body, answer in zip(bodies, answers, strict=True):
-        _compare(answer, _alone(desk, body, method), case.tolerance)
+        assert_alike(answer, outcome_of(desk.alone, body, method), case.tolerance)
 
 
 @pytest.mark.parametrize("name", ["logistic", "forest", "scaler", "a class of the user's"])
@@ -132,28 +130,4 @@ def test_a_call_of_very_many_rows_is_answered_the_same_in_pieces(name: str) -> N
     case, desk = CASES[name], _desk(name)
     rows = np.resize(iris_array(), (2 * MOST_ROWS + 17, 4)).tolist()
     [answer] = desk.together(rows, method=case.methods[0])
-    _compare(answer, _alone(desk, rows, case.methods[0]), case.tolerance)
-
-
-def _alone(desk: Desk, body: Any, method: str) -> Any:
-    try:
-        return orjson.loads(desk.alone(body, method))
-    except NbserveError as error:
-        return error
-
-
-def _compare(answer: Any, expected: Any, tolerance: float) -> None:
-    if isinstance(expected, NbserveError):
-        assert isinstance(answer, NbserveError), answer
-        told = (type(answer), answer.problem, answer.remedy, answer.faults)
-        assert told == (type(expected), expected.problem, expected.remedy, expected.faults)
-    elif isinstance(expected, list):
-        assert isinstance(answer, list), answer
-        assert len(answer) == len(expected)
-        for one, other in zip(answer, expected, strict=True):
-            _compare(one, other, tolerance)
-    elif isinstance(expected, float) and tolerance:
-        assert type(answer) is float
-        assert math.isclose(answer, expected, rel_tol=tolerance, abs_tol=tolerance)
-    else:
-        assert (type(answer), answer) == (type(expected), expected)
+    assert_alike(answer, outcome_of(desk.alone, rows, case.methods[0]), case.tolerance)

@@ -18,6 +18,7 @@ from nbserve.core.served import Served
 from nbserve.core.upkeep import Upkeep
 from nbserve.errors import OverBudget, SpillError
 from nbserve.options import Options
+from tests.sources import Remembered
 
 MB = 1_000_000
 
@@ -32,10 +33,8 @@ class Weights:
         return X
 
 
-class Stored:
+class Stored(Remembered):
     """A source that makes the model anew."""
-
-    label, spilled_bytes, progress = "a store", 0, None
 
     def __init__(self, megabytes: float, expected_mb: float) -> None:
         self.make: Callable[[], Weights] = lambda: Weights(megabytes)
@@ -45,18 +44,6 @@ class Stored:
     def load(self) -> Weights:
         self.loads += 1
         return self.make()
-
-    def keep(self, model: object) -> None:
-        pass
-
-    def leave(self) -> None:
-        pass
-
-    def peek(self, look: Callable[[Any], Any]) -> None:
-        return None
-
-    def release(self) -> None:
-        pass
 
 
 class House:

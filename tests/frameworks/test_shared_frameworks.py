@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nbserve.core.sharing import MOST_ROWS
-from nbserve.errors import NbserveError
+from tests.alike import assert_alike, outcome_of
 from tests.core.test_batching import Desk
 from tests.models import iris_array, iris_target
 
@@ -157,7 +156,7 @@ def test_whatever_shares_a_run_each_is_answered_what_it_is_answered_alone(name: 
     for _ in range(40 * data.draw(st.booleans())):  # half of the time it is held to be quick, and runs on the loop
         chosen.cost.note(1, 1e-5)
     for body, answer in zip(bodies, desk.together(*bodies, method=method), strict=True):
-        _compare(answer, _alone(desk, body, method), case.tolerance)
+        assert_alike(answer, outcome_of(desk.alone, body, method), case.tolerance)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -205,7 +204,7 @@ def test_a_call_of_very_many_rows_is_answered_as_a_whole(name: str) -> None:
     case, desk = CASES[name], _desk(name)
     rows = np.resize(iris_array(), (MOST_ROWS + 17, 4)).tolist()
     [answer] = desk.together(rows, method=case.methods[0])
-    _compare(answer, _alone(desk, rows, case.methods[0]), case.tolerance)
+    assert_alike(answer, outcome_of(desk.alone, rows, case.methods[0]), case.tolerance)
 
 
 def test_calls_that_carry_a_value_for_each_row_beside_it_run_alone() -> None:
@@ -237,31 +236,3 @@ def _asked_in_one_turn(desk: Desk, bodies: list[dict[str, Any]]) -> list[Any]:
     found = [orjson.loads(each.value) for each in asyncio.run(ask())]
     desk.rest()
     return found
-
-
-def _alone(desk: Desk, body: Any, method: str) -> Any:
-    try:
-        return orjson.loads(desk.alone(body, method))
-    except NbserveError as error:
-        return error
-
-
-def _compare(answer: Any, expected: Any, tolerance: float) -> None:
-    if isinstance(expected, NbserveError):
-        assert isinstance(answer, NbserveError), answer
-        told = (type(answer), answer.problem, answer.remedy, answer.faults)
-        assert told == (type(expected), expected.problem, expected.remedy, expected.faults)
-    elif isinstance(expected, dict):
-        assert answer.keys() == expected.keys()
-        for name, each in expected.items():
-            _compare(answer[name], each, tolerance)
-    elif isinstance(expected, list):
-        assert isinstance(answer, list), answer
-        assert len(answer) == len(expected)
-        for one, other in zip(answer, expected, strict=True):
-            _compare(one, other, tolerance)
-    elif isinstance(expected, float) and tolerance:
-        assert type(answer) is float
-        assert math.isclose(answer, expected, rel_tol=tolerance, abs_tol=tolerance)
-    else:
-        assert (type(answer), answer) == (type(expected), expected)

@@ -14,7 +14,7 @@ import pytest
 
 from nbserve.errors import Busy, TooManyRows
 from tests.bodies import TYPES, arrow, npy
-from tests.client import PATIENCE_S, Caller, Gated, assert_error
+from tests.client import PATIENCE_S, Caller, Gated, GatedRows, assert_error
 from tests.conftest import Serve
 from tests.models import iris_array, logistic_on_arrays, text_pipeline
 
@@ -222,26 +222,11 @@ def test_a_model_that_was_given_up_by_its_caller_is_not_free_before_it_has_ended
     assert gated.calls == 2
 
 
-class Rows:
-    """Keeps how many rows came in each call, at a gate."""
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-        self.is_inside = threading.Event()
-        self.may_leave = threading.Event()
-
-    def predict(self, X: np.ndarray) -> Any:
-        self.sizes.append(len(X))
-        self.is_inside.set()
-        assert self.may_leave.wait(PATIENCE_S)
-        return X.sum(axis=1)
-
-
 @pytest.mark.parametrize(("mode", "sizes"), [("queue", [1, 1, 1, 1]), ("batch", [1, 3]), ("auto", [1, 1, 1, 1])])
 def test_calls_in_a_queue_run_one_after_another_and_in_batches_together(
     serve: Serve, caller: Caller, pool: ThreadPoolExecutor, mode: str, sizes: list[int]
 ) -> None:
-    model = Rows()
+    model = GatedRows()
     serve(model, name="m", mode=mode)
     asked = [pool.submit(caller.predict, "/m/predict", json={"X": [[0, 1]]})]
     assert model.is_inside.wait(PATIENCE_S)

@@ -22,6 +22,7 @@ from nbserve.notebook.session import Session
 from tests.client import PATIENCE_S, Caller, Gated, assert_error, handle, opened
 from tests.conftest import Serve
 from tests.models import text_pipeline
+from tests.sources import Remembered
 
 FRAME = pd.DataFrame({"age": [20.0, 30.0, 40.0], "fare": [1.0, 2.0, 4.0], "size": [0.5, 0.1, 0.9]})
 RECORDS = FRAME.head(2).to_dict("records")
@@ -440,10 +441,8 @@ def test_a_swap_drops_no_request_and_answers_in_flight_are_of_the_old_model(
     assert caller.get("/model/metadata").json()["version"] == 2
 
 
-class _Waiting:
+class _Waiting(Remembered):
     """Where a model comes back from, once the gate is open."""
-
-    label, spilled_bytes, expected_bytes, progress = "a store", 0, 0, None
 
     def __init__(self, gate: Gated, model: Any = echo) -> None:
         self._gate, self._model, self.loads = gate, model, 0
@@ -452,18 +451,6 @@ class _Waiting:
         self.loads += 1
         self._gate.predict(None)
         return self._model
-
-    def keep(self, model: Any) -> None:
-        pass
-
-    def leave(self) -> None:
-        pass
-
-    def peek(self, look: Callable[[Any], Any]) -> None:
-        return None
-
-    def release(self) -> None:
-        pass
 
 
 def test_a_function_without_arguments_needs_no_body(serve: Serve, caller: Caller) -> None:
