@@ -184,7 +184,7 @@ def check_given_back(ep: nbserve.Endpoint, ask: Callable[[], Any]) -> None:
 
 
 def check_used_again(ep: nbserve.Endpoint, ask: Callable[[], Any]) -> None:
-    """Once the gaps are there that pieces leave, six loads take less than half of what they would if none were freed."""
+    """Once there are the gaps that pieces leave, six loads take less than half of what six that stay would."""
     weight = 0
     for _ in range(6):
         ask()
