@@ -16,6 +16,7 @@ from nbserve.notebook.session import Session
 from tests.bodies import TYPES, read
 from tests.client import PATIENCE_S, Caller, Gated, assert_error
 from tests.conftest import Serve
+from tests.kernel.harness import eventually
 from tests.models import iris_array, logistic_on_arrays
 
 
@@ -259,21 +260,44 @@ def test_a_result_that_is_there_is_forgotten(serve: Serve, caller: Caller) -> No
 # --- beside swaps, unloads and stops
 
 
+class PutAside(Gated):
+    """Its gate is not put aside with it."""
+
+    def __reduce__(self):
+        return PutAside, ()
+
+
 def test_a_swap_and_an_unload_keep_tickets_and_results(
-    serve: Serve, caller: Caller, gated: Gated, pool: ThreadPoolExecutor
+    serve: Serve, caller: Caller, pool: ThreadPoolExecutor, session: Session
 ) -> None:
     serve(echo, name="m")
     done = asked(caller, [1])
+    gated = PutAside()
     serve(gated, name="m")
     pending = asked(caller, [2])
     assert gated.is_inside.wait(PATIENCE_S)
+    component = session.registry["m"].component
     unloading = pool.submit(caller.post, "/m/unload")
+    assert eventually(lambda: component._is_leaving)
     serve(lambda X: "new", name="m")
+    assert caller.post("/m/unload").status_code == 200  # the new one, which nobody has asked yet
+    assert not unloading.done()
     gated.may_leave.set()
     assert caller.get(done).json()["predict_result"] == [1]
     assert caller.get(pending).json()["predict_result"] == [2]
     assert caller.get(asked(caller, [3])).json()["predict_result"] == "new"
-    assert unloading.result().status_code in (200, 507)  # it met the new model, or the gate, which cannot be put aside
+    assert unloading.result().status_code == 200
+
+
+def test_an_unload_of_what_cannot_be_put_aside_is_refused_and_keeps_its_tickets(
+    serve: Serve, caller: Caller, gated: Gated
+) -> None:
+    serve(gated, name="m")
+    pending = asked(caller, [1])
+    assert gated.is_inside.wait(PATIENCE_S)
+    assert_error(caller.post("/m/unload"), 507, "spill_failed")
+    gated.may_leave.set()
+    assert caller.get(pending).json()["predict_result"] == [1]
 
 
 def test_when_the_endpoint_is_stopped_nobody_waits_any_more(
