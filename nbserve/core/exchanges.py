@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 from ..errors import NotFound, shortened
 from .masking import Mask, Part, shown_query
 from .schema import Signature
 
-__all__ = ["KEPT_BYTES", "MOST", "MOST_BYTES", "Exchange", "Exchanges", "compact"]
+__all__ = ["JSON", "KEPT_BYTES", "MOST", "MOST_BYTES", "Exchange", "Exchanges", "compact", "new_id"]
 
 MOST = 200
 """Exchanges that are kept of one endpoint."""
@@ -36,6 +38,15 @@ CUT = "\n… the first {kept:,} of {size:,} bytes."
 
 _TEXT = re.compile(rb"\s*(?:text/|application/json\b|[^;]*\+json\b)", re.IGNORECASE)
 """The types of which something is shown."""
+
+_ids = Random()  # noqa: S311 - it names a request and opens nothing; the user's own numbers stay as they are
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ids.seed)
+
+
+def new_id() -> bytes:
+    """What a request is called, from its beginning on, for whoever has sent it and in the list of exchanges."""
+    return b"%032x" % _ids.getrandbits(128)
 
 
 @dataclass(slots=True)

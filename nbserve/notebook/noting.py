@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from random import Random
 from typing import Any
 
 from ..core.codecs import encode
-from ..core.exchanges import Exchange, compact
+from ..core.exchanges import JSON, Exchange, compact, new_id
 from ..core.served import Served
 from ..core.sharing import Answer
 from ..errors import LONGEST_NAME, NbserveError
@@ -16,7 +15,6 @@ from ..errors import LONGEST_NAME, NbserveError
 __all__ = ["keep_call"]
 
 CALLER = "notebook"
-JSON = b"application/json"
 OK = 200
 
 MOST_VALUES = 1000
@@ -24,8 +22,6 @@ MOST_VALUES = 1000
 
 _PLAIN = (str, int, float, bool, type(None))
 _LIBRARIES = frozenset({"builtins", "numpy", "pandas", "polars"})
-
-_ids = Random()  # noqa: S311 - it names a call and opens nothing; the user's own numbers stay as they are
 
 
 def keep_call(
@@ -35,7 +31,7 @@ def keep_call(
     exchanges = served.exchanges
     if exchanges is None:
         return
-    ident = b"%032x" % _ids.getrandbits(128)
+    ident = new_id()
     name = method or served.profile.main.method
     rows, status, answer = _outcome(came_to, ident.decode())
     sent = _written(payload)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from random import Random
 from time import perf_counter, time
 from typing import Any
 
 from fastapi.dependencies.models import Dependant
 
 from ..core.custom import DrivenSource, ModelComponent
-from ..core.exchanges import KEPT_BYTES, Exchange
+from ..core.exchanges import JSON, KEPT_BYTES, Exchange, new_id
 from ..core.registry import Registry
 from ..core.served import Served
 from ..errors import LONGEST_NAME
@@ -19,19 +17,14 @@ from .asgi import Receive, Scope, Send, headers_of
 
 __all__ = ["Noting", "is_watching", "model_of"]
 
-JSON = b"application/json"
 FAILED = 500
 """What a request comes to that nobody has answered."""
 
 _WATCHED = frozenset({"metadata", "shares", "traffic"})
 """What pages, cards and the Jupyter server ask again and again: to be asked so is no traffic."""
 
-_ids = Random()  # noqa: S311 - it names a request and opens nothing; the user's own numbers stay as they are
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ids.seed)
-
-
 UNKNOWN = "…"
+"""In place of a route that has no path."""
 
 
 def is_watching(scope: Scope) -> bool:
@@ -71,7 +64,7 @@ class Noting:
         self._sent, self._answer = _Beginning(), _Beginning()
         self._headers: dict[bytes, bytes] = {}
         self._status = FAILED
-        self._id = b"%032x" % _ids.getrandbits(128)
+        self._id = new_id()
         self._began: float | None = None
 
     def begin(self, receive: Receive) -> Receive:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import traceback
 from collections.abc import Callable
 from functools import partial
-from random import Random
 from time import perf_counter, time
 from typing import Any, NamedTuple
 
 from ..core.calls import Method
 from ..core.codecs import Body, Bounds, Medium, accepted, arguments_of, encode, sent_as
-from ..core.exchanges import Exchange, Exchanges, compact
+from ..core.exchanges import JSON, Exchange, Exchanges, compact, new_id
 from ..core.schema import Signature
 from ..core.served import Served
 from ..core.sharing import Answer, Caller
@@ -37,12 +35,7 @@ __all__ = [
     "send_reply",
 ]
 
-JSON = b"application/json"
 _ANYTHING = frozenset({b"*/*", JSON})
-
-_ids = Random()  # noqa: S311 - it names a request and opens nothing; the user's own numbers stay as they are
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ids.seed)
 
 
 class Reply(NamedTuple):
@@ -83,7 +76,7 @@ class Prediction:
         if visit is not None:
             visit.is_handed_on = True
         self._sent, self._sent_as, self._query = b"", JSON, b""
-        self.predict_id = b"%032x" % _ids.getrandbits(128)
+        self.predict_id = new_id()
         self._wanted: Medium | None = None
         self._is_let_in = False
         self._began = perf_counter()
