@@ -10,14 +10,9 @@ from typing import Any
 
 from .errors import OptionError, nearest
 from .options import Option
+from .parts import CLOSED
 
-__all__ = ["CLOSED", "LOOKING", "TERMS", "Rate", "Terms", "rate_from", "terms_from"]
-
-CLOSED = frozenset({"load", "unload", "shares", "traffic"})
-"""Parts of an endpoint that are its owner's: no share opens them."""
-
-LOOKING = frozenset({"", "metadata", "docs", "openapi.json"})
-"""Parts that every share opens, and that are no use of it: what the page of an endpoint shows."""
+__all__ = ["TERMS", "Rate", "Terms", "rate_from", "terms_from"]
 
 LONGEST_S = 90 * 24 * 3600.0
 MOST_CALLS = 10_000

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from nbserve.errors import OptionError
-from nbserve.terms import CLOSED, Rate, Terms, rate_from, terms_from
+from nbserve.parts import CLOSED
+from nbserve.terms import Rate, Terms, rate_from, terms_from
 
 
 def test_nothing_given_is_a_day_for_everybody_and_everything() -> None:

@@ -13,6 +13,7 @@ from tornado import web
 
 from ..directory import Listing
 from ..errors import AccessError, NotFound, TokenRefused
+from ..parts import WATCHED, part_of
 from .kernels import Kernels
 from .passes import Passes
 from .passing import Way, query_without
@@ -24,12 +25,10 @@ AUTH_RESOURCE = "nbserve"
 
 _NUMBER = re.compile(r"[0-9a-f]{32}")
 
-_WATCHED = re.compile(r"/[^/]+/(?:(?:metadata|shares|traffic)/?)?")
-
 
 def is_watching(verb: str | None, path: str) -> bool:
     """To look at an endpoint's page, and at what it does, is no use of it."""
-    return verb in ("GET", "HEAD") and _WATCHED.fullmatch(path) is not None
+    return verb in ("GET", "HEAD") and part_of(path) in {"", *WATCHED}
 
 
 class EndpointHandler(ProxiedHandler):

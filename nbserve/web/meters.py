@@ -15,8 +15,9 @@ from typing import Any
 
 from ..core.codecs import Call
 from ..errors import QuotaUsed, RateExceeded, ShareEnded, TokenRefused
+from ..parts import CLOSED, LOOKING
 from ..shares import Share, Use, find_share, use_of, write_use
-from ..terms import CLOSED, LOOKING, rate_from
+from ..terms import rate_from
 from .asgi import Send
 
 __all__ = ["Meter", "Meters", "Visit"]

@@ -13,6 +13,7 @@ from ..core.exchanges import JSON, KEPT_BYTES, Exchange, new_id
 from ..core.registry import Registry
 from ..core.served import Served
 from ..errors import LONGEST_NAME
+from ..parts import WATCHED, part_of
 from .asgi import Receive, Scope, Send, headers_of
 
 __all__ = ["Noting", "is_watching", "model_of"]
@@ -20,16 +21,12 @@ __all__ = ["Noting", "is_watching", "model_of"]
 FAILED = 500
 """What a request comes to that nobody has answered."""
 
-_WATCHED = frozenset({"metadata", "shares", "traffic"})
-"""What pages, cards and the Jupyter server ask again and again: to be asked so is no traffic."""
-
 UNKNOWN = "…"
 """In place of a route that has no path."""
 
 
 def is_watching(scope: Scope) -> bool:
-    part = str(scope["path"]).lstrip("/").partition("/")[2].rstrip("/")
-    return scope["method"] in ("GET", "HEAD") and part in _WATCHED
+    return scope["method"] in ("GET", "HEAD") and part_of(scope["path"]) in WATCHED
 
 
 def model_of(scope: Scope, registry: Registry) -> Served | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..terms import LOOKING
+from ..parts import LOOKING
 from .meters import Meter
 
 __all__ = ["described_by", "shown_by"]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from nbserve.errors import NbserveError, QuotaUsed, RateExceeded, ShareEnded, TokenRefused
+from nbserve.parts import CLOSED, LOOKING
 from nbserve.shares import Share, new_share, use_of
-from nbserve.terms import CLOSED, LOOKING
 from nbserve.web.meters import Meter, Meters
 
 
