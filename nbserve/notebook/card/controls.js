@@ -1,11 +1,8 @@
 /** The buttons of an endpoint. */
 
 import { h, mark, show, swap } from "./dom.js";
-import { patient } from "./waiting.js";
+import { patientWithRuns } from "./waiting.js";
 import { namesAmong } from "./words.js";
-
-const RUNS_ON_MS = 2000; // so long an order that was heard may take before it is said what it waits for
-const RUNS_ON = "Waiting for what runs: the model is let go of when that has ended.";
 
 /**
  * @typedef {import("./types.js").Endpoint} Endpoint
@@ -82,14 +79,10 @@ export function controls(order, say, isSmall = false) {
     pending.add(what);
     refresh();
     say("");
-    let isHeard = false;
-    const calm = patient((text) => isDead || say(text));
-    const heard = () => (calm(), (isHeard = true));
-    const runsOn = () => !isDead && isHeard && what === "unload" && endpoint.counters.in_flight > 0 && say(RUNS_ON);
-    const watch = setInterval(runsOn, RUNS_ON_MS);
+    const isKept = () => what === "unload" && endpoint.counters.in_flight > 0;
+    const { heard, over } = patientWithRuns((text) => isDead || say(text), isKept);
     const { ok, text } = await order(endpoint.name, what, heard);
-    clearInterval(watch);
-    heard();
+    over();
     pending.delete(what);
     say(ok && endpoint.state === "stopped" ? "" : text, ok ? "good" : "bad"); // a stopped card says so already
     refresh();

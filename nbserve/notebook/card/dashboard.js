@@ -1,6 +1,6 @@
 /** The dashboard: everything that is served, a row each. */
 
-import { barOf, drawBar, gaugeTexts, leftText, origin, totalOf } from "../../web/pages/gauge.js";
+import { barOf, drawBar, leftText, origin, timesText, totalOf, weightText } from "../../web/pages/gauge.js";
 import { chart } from "./chart.js";
 import { controls } from "./controls.js";
 import { copyButton } from "./copying.js";
@@ -139,7 +139,8 @@ function dashboardRow(ways, say) {
     const { state, idle_unload_in_s: idle_s = null } = endpoint;
     const isLeaving = !isGone && state === "loaded" && idle_s !== null;
     writeNote(where, isLeaving ? leftText(idle_s - age) : memory(endpoint)[1]);
-    mark(where, "title", isGone ? null : gaugeTexts(endpoint, age).filter(Boolean).join(" · ") || null);
+    const texts = isGone ? [] : [weightText(endpoint, age), timesText(endpoint, age)];
+    mark(where, "title", texts.filter(Boolean).join(" · ") || null);
   }
   return { root, update, tick, beat: () => blink(state.root), close: graph.close };
 }

@@ -1,6 +1,6 @@
 /** The small parts that a card and a dashboard are made of. */
 
-import { barOf, drawBar, gaugeTexts } from "../../web/pages/gauge.js";
+import { barOf, drawBar, timesText, weightText } from "../../web/pages/gauge.js";
 import { h, mark, show, write } from "./dom.js";
 
 /**
@@ -64,7 +64,7 @@ export function strip() {
       drawBar(bar, barOf(fresh));
     },
     tick(age) {
-      write(what, gaugeTexts(endpoint, age)[0]);
+      write(what, weightText(endpoint, age));
       show(root, what.textContent !== "");
     },
   };
@@ -86,7 +86,7 @@ export function usage() {
       endpoint = fresh;
       isGone = life.kind === "gone";
     },
-    tick: (age) => write(root, isGone ? "" : gaugeTexts(endpoint, age)[1]),
+    tick: (age) => write(root, isGone ? "" : timesText(endpoint, age)),
   };
 }
 

@@ -87,12 +87,14 @@ function drawPart(node, { share, look = "", title = "" }) {
   node.title = title;
 }
 
-/** What stands beside the bar, `age` seconds after it was told. @param {Told} told @param {number} age @returns {[what: string, when: string]} */
-export function gaugeTexts(told, age) {
-  if (told.state === "stopped") return ["", ""];
-  if (told.state === "loading") return [loadingText(told, age), ""];
-  return [budgetText(told.memory ?? {}, weightOf(told) > 0), usageText(told, age)];
+/** What stands beside the bar, `age` seconds after it was told. @param {Told} told @param {number} age */
+export function weightText(told, age) {
+  if (told.state === "stopped") return "";
+  return told.state === "loading" ? loadingText(told, age) : budgetText(told.memory ?? {}, weightOf(told) > 0);
 }
+
+/** When it was last used and will leave, `age` seconds after it was told. @param {Told} told @param {number} age */
+export const timesText = (told, age) => (["stopped", "loading"].includes(told.state) ? "" : usageText(told, age));
 
 /** `204 MB of 1.2 GB used, budget 2 GB`; nothing without a budget. @param {Memory} memory @param {boolean} isLoaded */
 function budgetText({ model_bytes, session_bytes, budget_bytes }, isLoaded) {

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { Refusal } from "./refusal.js";
 import { call, endpointPath } from "./wire.js";
 import { durationText } from "./duration.js";
-import { barOf, bytesText, drawBar, gaugeTexts } from "./gauge.js";
+import { barOf, bytesText, drawBar, timesText, weightText } from "./gauge.js";
 
 const EVERY_MS = 2000;
 const OFTEN_MS = 400;
@@ -51,7 +51,8 @@ export function makeGauge() {
 
   function tick() {
     if (isResting) return;
-    [what.textContent, when.textContent] = gaugeTexts(view, (Date.now() - since) / 1000);
+    const age = (Date.now() - since) / 1000;
+    [what.textContent, when.textContent] = [weightText(view, age), timesText(view, age)];
     element.hidden = !what.textContent && !when.textContent;
   }
   function show(/** @type {View} */ fresh) {
