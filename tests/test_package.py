@@ -7,11 +7,14 @@ import json
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 import pytest
 
 import nbserve
+from nbserve.errors import NbserveError
 
 HEAVY = (
     *("IPython", "anywidget", "anyio", "asyncio", "fastapi", "ipywidgets", "jupyter_server", "numpy"),
@@ -23,6 +26,7 @@ MEASURE = """
 import json, sys, time
 before, began = set(sys.modules), time.perf_counter()
 import nbserve
+from nbserve.errors import NbserveError
 took_s = time.perf_counter() - began
 print(json.dumps([took_s, sorted({name.partition('.')[0] for name in set(sys.modules) - before})]))
 """
@@ -72,3 +76,27 @@ def test_every_module_says_what_it_is_and_exports_what_it_has(module: str) -> No
     loaded = import_module(module)
     assert loaded.__doc__
     assert all(hasattr(loaded, name) for name in getattr(loaded, "__all__", []))
+
+
+@pytest.mark.parametrize("given", [None, 3, b"", []], ids=repr)
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (nbserve.get, r"is no name\. Give the name"),
+        (nbserve.serve, "There is nothing to call in"),
+        (nbserve.load, "is no path.*Give the path of a file"),
+        (nbserve.Endpoint.from_yaml, r"is no path\. Give the path"),
+        (nbserve.Endpoint.from_json, r"is no path\. Give the path"),
+        (nbserve.Endpoint.from_toml, r"is no path\. Give the path"),
+        (nbserve.Client, "is not the http or https URL"),
+        (nbserve.AsyncClient, "is not the http or https URL"),
+        (nbserve.register_loader, "A file's suffix cannot be"),
+        (lambda given: nbserve.make_app("model.joblib", given), r"is no path\. Give a folder"),
+    ],
+    ids=lambda each: getattr(each, "__qualname__", None),
+)
+def test_what_is_no_name_path_or_url_is_refused_with_a_sentence(
+    call: Callable[[Any], Any], sentence: str, given: Any
+) -> None:
+    with pytest.raises(NbserveError, match=sentence):
+        call(given)

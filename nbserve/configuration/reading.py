@@ -36,6 +36,8 @@ def _holds_settings(path: Path) -> bool:
 
 def read_document(path: str | os.PathLike[str], kind: str | None = None) -> Document:
     """What is in the file, which is YAML, JSON or TOML as `kind` says, or else its name. Raises `OptionError`."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise OptionError(f"An object of type {type(path).__name__} is no path.", "Give the path of a file.")
     file = Path(path).expanduser()
     kind = kind or SUFFIXES.get(file.suffix.lower())
     if kind is None:

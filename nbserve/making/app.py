@@ -44,6 +44,8 @@ def make_app(
 
     Raises `OptionError`, `LoadError` for what is no model or must run code and may not, and `Conflict`.
     """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise OptionError(f"An object of type {type(folder).__name__} is no path.", "Give a folder for the program.")
     target = Path(folder).expanduser().resolve()
     _check_free(target, force=force)
     with _place_for(target) as begun:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import OptionError
 from .current import current_session
 from .handle import Endpoint
 
@@ -28,7 +29,9 @@ def serve(model: object, **options: Any) -> Endpoint:
 
 
 def get(name: str) -> Endpoint:
-    """The endpoint of that name. Raises `NotFound`."""
+    """The endpoint of that name. Raises `NotFound`, and `OptionError` for what is no name."""
+    if not isinstance(name, str):
+        raise OptionError(f"An object of type {type(name).__name__} is no name.", "Give the name of an endpoint.")
     session = current_session()
     return Endpoint.of(session, session.registry[name].name)
 

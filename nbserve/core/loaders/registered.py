@@ -37,9 +37,9 @@ def register_loader(suffix: str, load: Any = None, *, sniff: Sniff | None = None
     loading one may run code that is in it, so that it needs `--trust`. Registered again, the suffix is the newer one's.
     Raises `OptionError` for what cannot load a file.
     """
+    ending = _suffix(suffix)
     if load is None:
         return lambda decorated: register_loader(suffix, decorated, sniff=sniff, runs_code=runs_code)
-    ending = _suffix(suffix)
     _check_callable(load, "load", 1)
     if sniff is not None:
         _check_callable(sniff, "sniff", 2)
