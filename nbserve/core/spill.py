@@ -88,13 +88,17 @@ class Spill:
         self._remove()
 
 
+class _Kept(list[object]):
+    """What is not copied. Its type is ours, so that it is told to nobody as a holder whom they could ask to let go."""
+
+
 class _Pickler(pickle.Pickler):
     """Takes the buffers out of the stream, and refers to what the notebook itself has defined."""
 
     def __init__(self) -> None:
         self.stream: list[memoryview] = []
         self.buffers: list[memoryview] = []
-        self.kept: list[object] = []
+        self.kept = _Kept()
         self._places: dict[int, int] = {}
         self._reduction = Reduction()
         # no method of its own: a pickler that holds itself would hold all it has seen, too

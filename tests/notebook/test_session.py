@@ -370,6 +370,13 @@ def test_one_object_is_called_by_one_thread_whatever_its_names(session: Session)
     assert endpoints[1].predict(X=[2]) == [2]
 
 
+def test_a_function_that_nobody_holds_is_kept_and_nobody_is_told_to_hold_it(session: Session) -> None:
+    endpoint = handle(session, lambda X: X, {"name": "kept"})
+    report = endpoint.unload()
+    assert (report.state, report.holders) == ("unloaded", ())
+    assert endpoint.predict(X=[1]) == [1]
+
+
 def test_what_the_shell_remembers_holds_the_model_too() -> None:
     model = Counts()
     session = Session({"Out": {3: model}, "_": model}, is_watched=True)
