@@ -1,4 +1,4 @@
-"""How tests ask a session over HTTP, and models that wait at a gate."""
+"""How tests ask a session over HTTP, and a model that waits at a gate."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
-import numpy as np
 
 from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.session import Session
 
-__all__ = ["PATIENCE_S", "Caller", "Gated", "GatedRows", "assert_error", "handle", "opened", "received"]
+__all__ = ["PATIENCE_S", "Caller", "Gated", "assert_error", "handle", "opened", "received"]
 
 PATIENCE_S = 20.0
 """No answer may take so long; a test that waits longer has found a hang."""
@@ -93,24 +92,6 @@ class Gated:
         self.is_inside.set()
         assert self.may_leave.wait(PATIENCE_S)
         return X
-
-
-class GatedRows:
-    """Sums each row when it is let; keeps how many rows came in each call."""
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-        self.is_inside = threading.Event()
-        self.may_leave = threading.Event()
-
-    def predict(self, X: np.ndarray) -> Any:
-        self.sizes.append(len(X))
-        self.is_inside.set()
-        assert self.may_leave.wait(PATIENCE_S)
-        return self.answered(X)
-
-    def answered(self, X: np.ndarray) -> Any:
-        return X.sum(axis=1)
 
 
 @contextmanager

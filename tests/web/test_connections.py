@@ -23,8 +23,9 @@ from nbserve.notebook.session import Session
 from nbserve.web.door import Door
 from nbserve.web.line import Exchange, Line
 from nbserve.web.predict import Prediction
-from tests.client import PATIENCE_S, Caller, GatedRows, opened
+from tests.client import PATIENCE_S, Caller, opened
 from tests.conftest import Serve
+from tests.gated import GatedRows
 from tests.models import iris_array, logistic_on_arrays
 
 BODY = b'{"X":[[5.1,3.5,1.4,0.2]]}'

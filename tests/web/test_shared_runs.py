@@ -16,8 +16,9 @@ import pytest
 from nbserve.notebook.session import Session
 from nbserve.web import haste as hastes
 from nbserve.web.haste import Haste, Setting
-from tests.client import PATIENCE_S, Caller, GatedRows, assert_error
+from tests.client import PATIENCE_S, Caller, assert_error
 from tests.conftest import Serve
+from tests.gated import GatedRows
 from tests.models import iris_array, logistic_on_arrays, titanic_input, titanic_pipeline
 
 

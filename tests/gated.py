@@ -1,0 +1,30 @@
+"""A model of rows that waits at a gate."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from tests.client import PATIENCE_S
+
+__all__ = ["GatedRows"]
+
+
+class GatedRows:
+    """Sums each row when it is let; keeps how many rows came in each call."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.is_inside = threading.Event()
+        self.may_leave = threading.Event()
+
+    def predict(self, X: np.ndarray) -> Any:
+        self.sizes.append(len(X))
+        self.is_inside.set()
+        assert self.may_leave.wait(PATIENCE_S)
+        return self.answered(X)
+
+    def answered(self, X: np.ndarray) -> Any:
+        return X.sum(axis=1)
