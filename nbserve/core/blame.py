@@ -58,8 +58,8 @@ def refused_keyword(error: BaseException, sent: Collection[str]) -> str | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """`ValueError: what it said`, bounded, with the folders of every path left out."""
-    text = " ".join(_said(error).split())
+    """`ValueError: what it said`, bounded, with the folders of every path and the full stop left out."""
+    text = " ".join(_said(error).split()).rstrip(".")
     text = _PATH.sub(_last_part, _QUOTED_PATH.sub(_last_part, text))
     if len(text) > LONGEST_REASON:
         text = text[:LONGEST_REASON] + "…"

@@ -295,12 +295,12 @@ class Callee:
                 return InputError(fault.msg, "Leave it out.", faults=[fault])
         if is_callers_fault(error):
             return InputError(
-                f"The model does not accept this data: {reason_of(error)}",
+                f"The model does not accept this data: {reason_of(error)}.",
                 "Send what its inspect page describes; after a new fit, refresh() describes it anew.",
             )
         self.log.write("".join(traceback.format_exception(error)) + "\n")
         return ModelError(
-            f"{self.name}.{method.name} raised {reason_of(error).rstrip('.')}.",
+            f"{self.name}.{method.name} raised {reason_of(error)}.",
             f"Its traceback is in the endpoint's log: %nbserve log {self.name}",
         )
 

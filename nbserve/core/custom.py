@@ -331,7 +331,7 @@ def _bounded(work: Callable[[], None], patience_s: float) -> str | None:
         try:
             work()
         except BaseException as error:  # noqa: BLE001 - the user's own code
-            problems.append(f"raised {reason_of(error).rstrip('.')}")
+            problems.append(f"raised {reason_of(error)}")
 
     thread = threading.Thread(target=copy_context().run, args=(run,), name="nbserve:unload", daemon=True)
     thread.start()

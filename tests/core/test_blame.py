@@ -78,6 +78,7 @@ def test_a_reason_names_no_folder_of_the_server() -> None:
 
 def test_a_reason_is_one_bounded_line() -> None:
     assert reason_of(ValueError("a\n b")) == "ValueError: a b"
+    assert reason_of(ValueError("There is none.")) == "ValueError: There is none"
     assert reason_of(ValueError()) == "ValueError"
     assert len(reason_of(ValueError("x" * 10_000))) < LONGEST_REASON + 50
 

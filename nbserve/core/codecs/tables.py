@@ -95,13 +95,16 @@ class Table:
         """A frame given by Python code: its columns in the model's order."""
         absent = {name: default for name, default in self._defaults.items() if name not in frame.columns}
         frame = frame.assign(**absent) if absent else frame
-        given = list(frame.columns)
+        known, given = set(self.names), set(frame.columns)
         missing = [name for name in self.names if name not in given]
-        for name in given:
-            if name not in self.names:
+        for name in frame.columns:
+            if name not in known:
                 near = hint(name, missing or self.names)
                 problem = f"{called(loc)} has an unknown column {shown(name)}.{near}"
                 faults.add((*loc, str(name)), problem, "unknown_column", f"The columns are {', '.join(self.names)}.")
+        for name in frame.columns[frame.columns.duplicated()].unique():
+            problem = f"{called(loc)} has two columns {shown(name)}."
+            faults.add((*loc, str(name)), problem, "duplicate", "Send columns of different names.")
         for name in missing:
             faults.add((*loc, name), f"{called(loc)} lacks the column {name!r}.", "missing_column", "Send all columns.")
         if not len(frame):

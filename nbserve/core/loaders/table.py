@@ -250,7 +250,7 @@ def _sentence(look: Look, loader: Loader, error: Exception) -> LoadError:
         return LoadError(f"{look.name} does not fit into memory.", "Unload other models first.")
     if isinstance(error, DAMAGED):
         return LoadError(f"{look.name} is damaged or cut short ({reason_of(error)}).", "Save or copy it again.")
-    return LoadError(f"{look.name} could not be loaded ({loader.title}): {reason_of(error).rstrip('.')}.")
+    return LoadError(f"{look.name} could not be loaded ({loader.title}): {reason_of(error)}.")
 
 
 def _missing_name(error: AttributeError) -> tuple[str, str] | None:

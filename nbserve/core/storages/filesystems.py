@@ -74,22 +74,40 @@ def _schemes(address: Address) -> list[str]:
 
 @contextmanager
 def find(address: Address, known: str) -> Iterator[Found | None]:
-    try:
+    with _said(address):
         filesystem, path = _opened(address)
-        facts = filesystem.info(path)
-        is_folder = facts["type"] == "directory"
-        files = filesystem.find(path, detail=True) if is_folder else {path: facts}
+    with _closed_after(filesystem):
+        with _said(address):
+            facts = filesystem.info(path)
+            is_folder = facts["type"] == "directory"
+            files = filesystem.find(path, detail=True) if is_folder else {path: facts}
+        version = _version(files)
+        if version and version == known:
+            yield None
+            return
+        yield Found(version, _parts(address, filesystem, path, files, is_folder=is_folder), is_folder)
+
+
+@contextmanager
+def _said(address: Address) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise LoadError(
             f"There is nothing at {address.shown}.", "Check the address, and with whose credentials it is read."
         ) from None
     except PermissionError:
         raise LoadError(f"{address.shown} is not open to us.", "Check with whose credentials it is read.") from None
-    version = _version(files)
-    if version and version == known:
-        yield None
-        return
-    yield Found(version, _parts(address, filesystem, path, files, is_folder=is_folder), is_folder)
+
+
+@contextmanager
+def _closed_after(filesystem: Any) -> Iterator[None]:
+    """A connection of SFTP keeps a thread, and itself, until it is closed; the others end with their file system."""
+    try:
+        yield
+    finally:
+        if "sftp" in filesystem.protocol:
+            filesystem.client.close()
 
 
 def _opened(address: Address) -> tuple[Any, str]:

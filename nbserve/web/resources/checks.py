@@ -52,9 +52,7 @@ def _made(kind: type[Any]) -> Any:
     try:
         return kind()
     except Exception as error:
-        raise ModelRefused(
-            f"{kind.__name__}() raised {reason_of(error).rstrip('.')}.", "Make one, and serve that."
-        ) from error
+        raise ModelRefused(f"{kind.__name__}() raised {reason_of(error)}.", "Make one, and serve that.") from error
 
 
 def _check_called(resource: ModelResource, label: str) -> None:

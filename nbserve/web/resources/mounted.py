@@ -130,10 +130,10 @@ class Mounted:
 
     def _failure(self, error: BaseException, route: ResourceRoute, log: Log) -> InputError | ModelError:
         if is_callers_fault(error):
-            return InputError(f"The model does not accept this data: {reason_of(error)}", "See /docs.")
+            return InputError(f"The model does not accept this data: {reason_of(error)}.", "See /docs.")
         log.write("".join(traceback.format_exception(error)) + "\n")
         return ModelError(
-            f"{self._name}.{route.own.attribute} raised {reason_of(error).rstrip('.')}.",
+            f"{self._name}.{route.own.attribute} raised {reason_of(error)}.",
             f"Its traceback is in the endpoint's log: %nbserve log {self._name}",
         )
 

@@ -74,6 +74,13 @@ def test_a_frame_with_wrong_columns_is_refused_by_name() -> None:
     assert [fault.loc for fault in caught.value.faults] == [("X", "agee"), ("X", "age")]
 
 
+def test_a_frame_with_two_columns_of_a_name_is_refused() -> None:
+    frame = pd.DataFrame([PASSENGER])
+    with pytest.raises(InputError, match=r"'X' has two columns 'age'\. Send columns of different names") as caught:
+        TITANIC({"X": pd.concat([frame, frame[["age"]]], axis=1)})
+    assert [(fault.loc, fault.type) for fault in caught.value.faults] == [(("X", "age"), "duplicate")]
+
+
 def test_a_frame_without_rows_is_refused() -> None:
     with pytest.raises(InputError, match="is empty"):
         TITANIC({"X": pd.DataFrame([PASSENGER])[:0]})
