@@ -1,10 +1,9 @@
-"""How tests ask a session over HTTP, and a model that waits at a gate."""
+"""How tests ask a session over HTTP."""
 
 from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +13,7 @@ import httpx
 from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.session import Session
 
-__all__ = ["PATIENCE_S", "Caller", "Gated", "assert_error", "handle", "opened", "received"]
+__all__ = ["PATIENCE_S", "Caller", "assert_error", "handle", "opened", "received"]
 
 PATIENCE_S = 20.0
 """No answer may take so long; a test that waits longer has found a hang."""
@@ -77,21 +76,6 @@ class Caller:
 
     def close(self) -> None:
         self._http.close()
-
-
-class Gated:
-    """A model that answers when it is let."""
-
-    def __init__(self) -> None:
-        self.is_inside = threading.Event()
-        self.may_leave = threading.Event()
-        self.calls = 0
-
-    def predict(self, X):
-        self.calls += 1
-        self.is_inside.set()
-        assert self.may_leave.wait(PATIENCE_S)
-        return X
 
 
 @contextmanager

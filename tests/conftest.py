@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.session import Session
-from tests.client import Caller, Gated, handle, opened
+from tests.client import Caller, handle, opened
+
+if TYPE_CHECKING:
+    from tests.gated import Gated
 
 Serve = Callable[..., Endpoint]
 
@@ -41,6 +44,8 @@ def caller(session: Session) -> Iterator[Caller]:
 @pytest.fixture
 def gated() -> Iterator[Gated]:
     """A model that answers when it is let, and is let at the end of the test at the latest."""
+    from tests.gated import Gated  # needs numpy, which there is not for the tests behind a hub
+
     model = Gated()
     yield model
     model.may_leave.set()

@@ -1,4 +1,4 @@
-"""A model of rows that waits at a gate."""
+"""Models that wait at a gate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,22 @@ import numpy as np
 
 from tests.client import PATIENCE_S
 
-__all__ = ["GatedRows"]
+__all__ = ["Gated", "GatedRows"]
+
+
+class Gated:
+    """A model that answers when it is let."""
+
+    def __init__(self) -> None:
+        self.is_inside = threading.Event()
+        self.may_leave = threading.Event()
+        self.calls = 0
+
+    def predict(self, X):
+        self.calls += 1
+        self.is_inside.set()
+        assert self.may_leave.wait(PATIENCE_S)
+        return X
 
 
 class GatedRows:

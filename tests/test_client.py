@@ -36,8 +36,9 @@ from nbserve.notebook.handle import Endpoint
 from nbserve.notebook.session import Session
 from tests import models
 from tests.asking import Awaited
-from tests.client import PATIENCE_S, Gated, opened
+from tests.client import PATIENCE_S, opened
 from tests.conftest import Serve
+from tests.gated import Gated
 from tests.models import CASES, ModelCase
 
 Connect = Callable[..., Any]

@@ -14,8 +14,8 @@ import nbserve
 from nbserve.errors import InputError, ModelError, NotFound, OptionError, ResultPending
 from tests import models
 from tests.asking import Awaited
-from tests.client import Gated
 from tests.conftest import Serve
+from tests.gated import Gated
 
 Ask = Callable[..., Any]
 

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import joblib
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 import nbserve
 from nbserve.core.storages import Address, Fetch, Terms, fetched, storage_of
@@ -24,6 +22,7 @@ from nbserve.core.storages.fetching import Fetch as Fetching
 from nbserve.errors import LoadError
 from tests.client import Caller, assert_error
 from tests.conftest import Serve
+from tests.frameworks.stored import dumped, fitted
 from tests.models import iris_array, iris_target
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("ignore")]  # of the libraries, about themselves
@@ -95,16 +94,6 @@ def settle() -> None:
         if thread.name == "nbserve:fetch":
             thread.join(60)
             assert not thread.is_alive()
-
-
-def dumped(model: Any) -> bytes:
-    stream = io.BytesIO()
-    joblib.dump(model, stream)
-    return stream.getvalue()
-
-
-def fitted(inverse_strength: float = 1.0) -> LogisticRegression:
-    return LogisticRegression(C=inverse_strength, max_iter=500).fit(X, Y)
 
 
 def test_a_model_in_a_bucket_is_served_and_fetched_once(bucket: Bucket, serve: Serve, caller: Caller) -> None:

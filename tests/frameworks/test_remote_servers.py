@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import joblib
 import pytest
 from anyio.from_thread import start_blocking_portal
-from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
 import nbserve
 from nbserve.errors import LoadError
 from tests.client import PATIENCE_S, Caller, assert_error
 from tests.conftest import Serve
+from tests.frameworks.stored import dumped, fitted
 from tests.models import iris_array, iris_target
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.filterwarnings("ignore")]  # of the libraries, about themselves
@@ -45,6 +44,9 @@ def google(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
     server.start()
     url = f"http://127.0.0.1:{server._api._httpd.server_address[1]}"
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # else a machine of Google's is looked for
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(folder / "none"))
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     client = httpx.Client(base_url=url, trust_env=False)
 
     def put(name: str, data: bytes) -> None:
@@ -110,16 +112,6 @@ def far(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
         yield far
 
 
-def fitted() -> LogisticRegression:
-    return LogisticRegression(max_iter=500).fit(X, Y)
-
-
-def dumped(model: object) -> bytes:
-    stream = io.BytesIO()
-    joblib.dump(model, stream)
-    return stream.getvalue()
-
-
 def test_a_model_there_is_served_and_what_is_put_there_anew_answers(far: Far, serve: Serve, caller: Caller) -> None:
     old, new = fitted(), GaussianNB().fit(X, Y)  # of other sizes: SFTP tells times in whole seconds
     far.put("churn/model.joblib", dumped(old))
@@ -149,10 +141,14 @@ def test_no_connection_stays_behind_a_load(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("NBSERVE_CACHE", str(tmp_path / "cache"))
     with sftp(tmp_path, monkeypatch) as far:
         far.put("model.joblib", dumped(fitted()))
-        for _ in range(3):
-            nbserve.load(f"{far.address}/model.joblib", trust=True)
-        with pytest.raises(LoadError, match="There is nothing"):
-            nbserve.load(f"{far.address}/none", trust=True)
+        with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+            archive.write(tmp_path / "model.joblib", "model.joblib")
+        for address in (f"{far.address}/model.joblib", f"zip://model.joblib::{far.address}/all.zip"):
+            assert nbserve.load(address, trust=True).model.C == 1
+            assert nbserve.load(address, trust=True).model.C == 1
+        for address in (f"{far.address}/none", f"zip://none::{far.address}/all.zip"):
+            with pytest.raises(LoadError, match="There is nothing"):
+                nbserve.load(address, trust=True)
         for connection in threading.enumerate():
             if isinstance(connection, paramiko.Transport):
                 connection.join(PATIENCE_S)

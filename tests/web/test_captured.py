@@ -22,8 +22,9 @@ from nbserve import resource_method
 from nbserve.core.exchanges import MOST
 from nbserve.notebook.session import Session
 from nbserve.shares import new_share
-from tests.client import Caller, Gated, assert_error, opened, received
+from tests.client import Caller, assert_error, opened, received
 from tests.conftest import Serve
+from tests.gated import Gated
 from tests.resources import Loads, Scores
 
 SECRET = "a secret"

@@ -18,8 +18,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from nbserve import ModelResource, resource_method
 from nbserve.core.exchanges import KEPT_BYTES, MOST
 from nbserve.notebook.session import Session
-from tests.client import Caller, Gated, assert_error, handle, opened
+from tests.client import Caller, assert_error, handle, opened
 from tests.conftest import Serve
+from tests.gated import Gated
 from tests.resources import Loads, Waits
 
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from nbserve.notebook.session import Session
-from tests.client import PATIENCE_S, Caller, Gated, assert_error, handle, opened
+from tests.client import PATIENCE_S, Caller, assert_error, handle, opened
+from tests.gated import Gated
 
 METHODS = ("predict", "again")
 ROUTES: dict[str, tuple[str, ...]] = {

@@ -14,9 +14,9 @@ import pytest
 
 from nbserve.errors import Busy, TooManyRows
 from tests.bodies import TYPES, arrow, npy
-from tests.client import PATIENCE_S, Caller, Gated, assert_error
+from tests.client import PATIENCE_S, Caller, assert_error
 from tests.conftest import Serve
-from tests.gated import GatedRows
+from tests.gated import Gated, GatedRows
 from tests.models import iris_array, logistic_on_arrays, text_pipeline
 
 

@@ -14,7 +14,8 @@ import pytest
 from nbserve.notebook.session import Session
 from nbserve.web import line as lines
 from nbserve.web.line import Line
-from tests.client import PATIENCE_S, Caller, Gated, handle, opened
+from tests.client import PATIENCE_S, Caller, handle, opened
+from tests.gated import Gated
 from tests.models import logistic_on_arrays
 
 ROW = [5.1, 3.5, 1.4, 0.2]

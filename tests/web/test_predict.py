@@ -19,8 +19,9 @@ from nbserve.core.codecs import to_plain
 from nbserve.core.component import Component
 from nbserve.errors import Busy
 from nbserve.notebook.session import Session
-from tests.client import PATIENCE_S, Caller, Gated, assert_error, handle, opened
+from tests.client import PATIENCE_S, Caller, assert_error, handle, opened
 from tests.conftest import Serve
+from tests.gated import Gated
 from tests.models import text_pipeline
 from tests.sources import Remembered
 

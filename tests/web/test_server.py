@@ -24,8 +24,9 @@ from nbserve.errors import PortTaken, ServerError
 from nbserve.notebook.session import Session
 from nbserve.web import server as server_module
 from nbserve.web.server import THREAD_NAME, Server
-from tests.client import PATIENCE_S, Caller, Gated, handle
+from tests.client import PATIENCE_S, Caller, handle
 from tests.conftest import Serve
+from tests.gated import Gated
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files cannot be counted here")

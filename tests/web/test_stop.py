@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nbserve.notebook.session import Session
-from tests.client import Caller, Gated, assert_error
+from tests.client import Caller, assert_error
+from tests.gated import Gated
 
 
 class Model:

@@ -14,8 +14,9 @@ import pytest
 from nbserve.core import tickets as core_tickets
 from nbserve.notebook.session import Session
 from tests.bodies import TYPES, read
-from tests.client import PATIENCE_S, Caller, Gated, assert_error
+from tests.client import PATIENCE_S, Caller, assert_error
 from tests.conftest import Serve
+from tests.gated import Gated
 from tests.kernel.harness import eventually
 from tests.models import iris_array, logistic_on_arrays
 

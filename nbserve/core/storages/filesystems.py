@@ -106,8 +106,10 @@ def _closed_after(filesystem: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        if "sftp" in filesystem.protocol:
-            filesystem.client.close()
+        while filesystem is not None:
+            if "sftp" in filesystem.protocol:
+                filesystem.client.close()
+            filesystem = getattr(getattr(filesystem, "of", None), "fs", None)  # the next link of a chain
 
 
 def _opened(address: Address) -> tuple[Any, str]:
