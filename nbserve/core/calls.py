@@ -216,7 +216,11 @@ class Callee:
         if not self._awaiting.take():
             raise Busy(f"{self.name} has {self.options.queue} calls waiting.", "Ask again later.")
         awaiting = self._awaiting  # and not this: an error that is kept keeps its future
-        future = self.coroutines.submit(self._call_async(method, read, finish))
+        try:
+            future = self.coroutines.submit(self._call_async(method, read, finish))
+        except BaseException:  # interrupted, too
+            awaiting.give_back()
+            raise
         future.add_done_callback(lambda _: awaiting.give_back())
         return future
 

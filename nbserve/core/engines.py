@@ -306,11 +306,18 @@ class CoroutineThread:
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         with self._starting:
+            if self._loop is not None and not self._is_live():
+                _close(self._loop)
+                self._loop = None
             if self._loop is None:
                 self._loop = asyncio.SelectorEventLoop()
                 self._thread = threading.Thread(target=self._live, args=(self._loop,), name=self._name, daemon=True)
                 self._thread.start()
             return self._loop
+
+    def _is_live(self) -> bool:
+        """Whether its thread runs: the one who was to start it may have been interrupted before."""
+        return self._thread is not None and self._thread.is_alive()
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
@@ -328,8 +335,12 @@ class CoroutineThread:
         """Let the thread go when the calls in flight have ended; one that comes late starts another."""
         with self._starting:
             loop, self._loop = self._loop, None
-        if loop is not None:
+        if loop is None:
+            return
+        if self._is_live():
             asyncio.run_coroutine_threadsafe(_end(loop), loop)
+        else:
+            _close(loop)
 
     @staticmethod
     def _live(loop: asyncio.AbstractEventLoop) -> None:
@@ -338,6 +349,11 @@ class CoroutineThread:
             loop.run_forever()
         finally:
             loop.close()
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    if not loop.is_running():  # it may have been, in the process that this one was forked from
+        loop.close()
 
 
 async def _end(loop: asyncio.AbstractEventLoop) -> None:

@@ -353,6 +353,8 @@ def _waited(coroutines: Coroutines, patience_s: float | None, future: Future[Ans
             "Two models that call each other need --threads, or wait for ever.",
         ) from None
     except NbserveError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt) and coroutines.is_here():
+            raise KeyboardInterrupt from None  # of the one who waits: it came while the model ran in his thread
         raise _let_go(error)  # noqa: B904 - its cause, the model's own error, stays
 
 

@@ -199,6 +199,22 @@ def test_coroutines_run_at_the_same_time_on_a_thread_of_their_own() -> None:
     thread.retire()
 
 
+def test_an_interrupt_before_a_thread_of_coroutines_began_stops_no_later_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer() -> int:
+        return 3
+
+    def interrupt(thread: threading.Thread) -> None:
+        raise KeyboardInterrupt
+
+    thread = CoroutineThread("interrupted")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            _ = thread.loop
+    assert thread.submit(answer()).result(10) == 3
+    thread.retire()
+
+
 def test_a_retired_coroutine_thread_ends_when_its_calls_have_and_still_answers_who_comes_late() -> None:
     thread = CoroutineThread("late")
     gate: Future[str] = Future()

@@ -184,7 +184,7 @@ def check_given_back(ep: nbserve.Endpoint, ask: Callable[[], Any]) -> None:
 
 
 def check_used_again(ep: nbserve.Endpoint, ask: Callable[[], Any]) -> None:
-    """Once there are the gaps that pieces leave, twelve more loads take less than a quarter of what would stay of twelve."""
+    """Once there are the gaps that pieces leave, of twelve more loads less stays than a quarter of them would weigh."""
     weight = 0
     for _ in range(12):
         ask()

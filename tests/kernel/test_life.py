@@ -105,6 +105,23 @@ def test_an_interrupt_while_a_cell_waits_for_a_slow_model(kernel: Kernel, model:
     assert kernel.run("ep.predict([[1]])").check().displays == [{"text/plain": "[2]"}]
 
 
+def test_an_interrupt_that_meets_a_model_on_the_kernels_loop_is_the_cells(kernel: Kernel) -> None:
+    kernel.run("""import signal
+
+class Interrupted(Constant):
+    is_first = True
+
+    async def predict(self, X):
+        if self.is_first:
+            self.is_first = False
+            signal.raise_signal(signal.SIGINT)
+        return super().predict(X)
+
+ep = nbserve.serve(Interrupted(2), name="model", loop="kernel")""").check()
+    assert kernel.run("ep.predict([[1]])").error == "KeyboardInterrupt"
+    assert kernel.run("ep.predict([[1]])").check().displays == [{"text/plain": "[2]"}]
+
+
 def test_an_interrupt_while_a_cell_awaits_a_slow_model(kernel: Kernel) -> None:
     kernel.run(f"{GATED}\nep = nbserve.serve(Gated(2), name='model')").check()
     kernel.run("@ep.app.post('/open')\ndef open_it():\n    gate.set()").check()
